@@ -1,0 +1,3 @@
+//! The `genset` command: parse, run, exit code.
+
+fn main() {}
