@@ -1,0 +1,469 @@
+//! TOML to a checked [`Recipe`].
+
+use std::path::{Component, Path, PathBuf};
+
+use toml_edit::Document;
+
+use super::read::{Field, Source, Table};
+use super::{
+    BUILTIN_PREFIX, Balance, Class, Distribution, Dtype, Encoding, Generator, GeneratorOutput,
+    ImageLayout, LatentOp, Layout, MAX_BLOCK, MAX_CLASSES, MAX_SAMPLES, MAX_VIEWS, ModelRef,
+    Normalise, Output, Precision, Recipe, Role, Samples, Views,
+};
+use crate::error::Result;
+
+const ROLES: [(&str, &str); 5] = [
+    ("latent", "latent"),
+    ("class", "class"),
+    ("noise", "noise"),
+    ("truncation", "truncation"),
+    ("constant", "constant"),
+];
+
+/// Blocks are rows of a generator call; 32 keeps a core's caches warm without making a consumer
+/// wait long for the first batch.
+const DEFAULT_BLOCK: u32 = 32;
+
+pub(super) fn recipe(text: &str, file: &str, name: &str, folder: &Path) -> Result<Recipe> {
+    let source = Source { file, text };
+    let document = document(&source)?;
+    let root = Table::root(&source, document.as_table());
+    let recipe = Recipe {
+        name: match root.get("name") {
+            Some(field) => field.str()?.to_owned(),
+            None => name.to_owned(),
+        },
+        seed: match root.get("seed") {
+            // TOML's integers are signed.
+            Some(field) => field.integer(0..1 << 63)?,
+            None => 0,
+        },
+        samples: match root.get("samples") {
+            Some(field) => samples(&field)?,
+            None => Samples::Endless,
+        },
+        generator: {
+            let help = "a recipe names its generator: [generator] model = \"file.onnx\"";
+            generator(root.require("generator", help)?.table()?)?
+        },
+        views: match root.get("views") {
+            Some(field) => views(field.table()?)?,
+            None => Views { count: 1, latent: Vec::new() },
+        },
+        output: match root.get("output") {
+            Some(field) => output(field.table()?)?,
+            None => Output { dtype: Dtype::U8, layout: Layout::Nchw, normalise: None },
+        },
+        folder: folder.to_path_buf(),
+    };
+    root.finish()?;
+    Ok(recipe)
+}
+
+pub(super) fn contract(text: &str, file: &str) -> Result<(Vec<(String, Role)>, GeneratorOutput)> {
+    let source = Source { file, text };
+    let document = document(&source)?;
+    let root = Table::root(&source, document.as_table());
+    let inputs = match root.get("inputs") {
+        Some(field) => inputs(&field.table()?)?,
+        None => Vec::new(),
+    };
+    let output = match root.get("output") {
+        Some(field) => generator_output(field.table()?)?,
+        None => GeneratorOutput::default(),
+    };
+    root.finish()?;
+    Ok((inputs, output))
+}
+
+fn document<'a>(source: &Source<'a>) -> Result<Document<&'a str>> {
+    Document::parse(source.text).map_err(|error| {
+        let message = error.message().trim_end_matches('.').replace('\n', ", ");
+        source.error(error.span(), format!("not valid TOML: {message}"))
+    })
+}
+
+fn samples(field: &Field<'_>) -> Result<Samples> {
+    if field.is_str() {
+        return field.one_of(&[("endless", Samples::Endless)]);
+    }
+    Ok(Samples::Finite(field.integer(1..MAX_SAMPLES)?))
+}
+
+fn generator(table: Table<'_>) -> Result<Generator> {
+    let generator = Generator {
+        model: model(&table.require("model", "name an ONNX file beside the recipe")?)?,
+        precision: match table.get("precision") {
+            Some(field) => field.one_of(&Precision::ALL)?,
+            None => Precision::F32,
+        },
+        block: match table.get("block") {
+            Some(field) => small(&field, 1..u64::from(MAX_BLOCK) + 1)?,
+            None => DEFAULT_BLOCK,
+        },
+        inputs: match table.get("inputs") {
+            Some(field) => inputs(&field.table()?)?,
+            None => Vec::new(),
+        },
+        output: match table.get("output") {
+            Some(field) => generator_output(field.table()?)?,
+            None => GeneratorOutput::default(),
+        },
+    };
+    table.finish()?;
+    Ok(generator)
+}
+
+fn model(field: &Field<'_>) -> Result<ModelRef> {
+    let text = field.str()?;
+    if let Some(name) = text.strip_prefix(BUILTIN_PREFIX) {
+        return Ok(ModelRef::Builtin(name.to_owned()));
+    }
+    let path = PathBuf::from(text);
+    let inside =
+        path.components().all(|part| matches!(part, Component::Normal(_) | Component::CurDir));
+    if text.is_empty() || !inside {
+        return Err(field
+            .error(format!("may not leave the recipe's folder, as \"{text}\" does"))
+            .help("put the model beside the recipe, or in a folder below it"));
+    }
+    Ok(ModelRef::File(path))
+}
+
+fn inputs(table: &Table<'_>) -> Result<Vec<(String, Role)>> {
+    let read = |(name, field): (String, Field<'_>)| Ok((name, role(&field)?));
+    table.entries().into_iter().map(read).collect()
+}
+
+fn role(field: &Field<'_>) -> Result<Role> {
+    let table = field.table()?;
+    let help = "role = \"latent\", \"class\", \"noise\", \"truncation\" or \"constant\"";
+    let role = match table.require("role", help)?.one_of(&ROLES)? {
+        "latent" => Role::Latent(distribution(&table)?),
+        "noise" => Role::Noise(distribution(&table)?),
+        "class" => Role::Class(class(&table)?),
+        "truncation" => Role::Truncation(match table.get("value") {
+            Some(field) => field.number()?,
+            None => 1.0,
+        }),
+        _ => {
+            let value = table.require("value", "value = 1.0, or one number for each element")?;
+            Role::Constant(match value.is_array() {
+                true => value.numbers()?,
+                false => vec![value.number()?],
+            })
+        }
+    };
+    table.finish()?;
+    Ok(role)
+}
+
+fn distribution(table: &Table<'_>) -> Result<Distribution> {
+    let names = [("normal", 0), ("truncated-normal", 1), ("uniform", 2), ("uniform-ball", 3)];
+    let kind = match table.get("distribution") {
+        Some(field) => field.one_of(&names)?,
+        None => 0,
+    };
+    let positive = |x: f64| x > 0.0;
+    Ok(match kind {
+        0 | 1 => Distribution::Normal {
+            truncation: match table.get("truncation") {
+                Some(field) => Some(field.number_where("greater than 0", positive)?),
+                None if kind == 1 => Some(2.0),
+                None => None,
+            },
+        },
+        2 => {
+            let (low, high) = (table.get("low"), table.get("high"));
+            let low = low.map_or(Ok(-1.0), |field| field.number())?;
+            let above = format!("greater than low ({low})");
+            let high = match high {
+                Some(field) => field.number_where(&above, |high| high > low)?,
+                None if low < 1.0 => 1.0,
+                // The default would be an empty interval.
+                None => table.require("high", &above)?.number()?,
+            };
+            Distribution::Uniform { low, high }
+        }
+        _ => Distribution::UniformBall {
+            radius: match table.get("radius") {
+                Some(field) => field.number_where("greater than 0", positive)?,
+                None => 1.0,
+            },
+        },
+    })
+}
+
+fn class(table: &Table<'_>) -> Result<Class> {
+    let encodings = [("one-hot", Encoding::OneHot), ("index", Encoding::Index)];
+    let encoding =
+        table.require("encoding", "encoding = \"one-hot\" or \"index\"")?.one_of(&encodings)?;
+    let help = "say how many classes the generator was trained with";
+    let classes = small(&table.require("classes", help)?, 1..u64::from(MAX_CLASSES) + 1)?;
+    let balance = match table.get("balance") {
+        Some(field) => balance(&field, classes)?,
+        None => Balance::Uniform,
+    };
+    let names = match table.get("names") {
+        Some(field) => {
+            let items = field.items()?;
+            if items.len() != classes as usize {
+                let (n, wanted) = (items.len(), classes);
+                return Err(field.error(format!("has {n} names for {wanted} classes")));
+            }
+            items.iter().map(|item| item.str().map(str::to_owned)).collect::<Result<_>>()?
+        }
+        None => Vec::new(),
+    };
+    Ok(Class { encoding, classes, balance, names })
+}
+
+fn balance(field: &Field<'_>, classes: u32) -> Result<Balance> {
+    if field.is_str() {
+        let help = "or balance = { weights = [ … ] }, or balance = { only = [ … ] }";
+        return field
+            .one_of(&[("uniform", ())])
+            .map(|()| Balance::Uniform)
+            .map_err(|e| e.help(help));
+    }
+    let table = field.table()?;
+    let (weights, only) = (table.get("weights"), table.get("only"));
+    let balance = match (&weights, &only) {
+        (Some(field), None) => {
+            let weights = field.numbers()?;
+            if weights.len() != classes as usize {
+                let n = weights.len();
+                return Err(field.error(format!("has {n} numbers for {classes} classes")));
+            }
+            let sum: f64 = weights.iter().sum();
+            if weights.iter().any(|w| *w < 0.0) || sum <= 0.0 || !sum.is_finite() {
+                return Err(field.error("must be 0 or more each, and not all 0"));
+            }
+            Balance::Weights(weights)
+        }
+        (None, Some(field)) => {
+            let items = field.items()?;
+            let only: Vec<u32> = items
+                .iter()
+                .map(|item| small(item, 0..u64::from(classes)))
+                .collect::<Result<_>>()?;
+            let mut sorted = only.clone();
+            sorted.sort_unstable();
+            sorted.dedup();
+            if only.is_empty() || sorted.len() != only.len() {
+                return Err(field.error("must name at least one class, each once"));
+            }
+            Balance::Only(sorted)
+        }
+        _ => return Err(field.error("needs either `weights` or `only`")),
+    };
+    table.finish()?;
+    Ok(balance)
+}
+
+fn generator_output(table: Table<'_>) -> Result<GeneratorOutput> {
+    let output = GeneratorOutput {
+        name: table.get("name").map(|field| field.str().map(str::to_owned)).transpose()?,
+        layout: table.get("layout").map(|field| field.one_of(&ImageLayout::ALL)).transpose()?,
+        range: table.get("range").map(|field| range(&field)).transpose()?,
+        shape: table.get("shape").map(|field| shape(&field)).transpose()?,
+    };
+    table.finish()?;
+    Ok(output)
+}
+
+fn range(field: &Field<'_>) -> Result<[f64; 2]> {
+    match field.numbers()?[..] {
+        // White may be below black: some models draw ink as high values.
+        [black, white] if black != white => Ok([black, white]),
+        _ => Err(field
+            .error("must be two different numbers: the values of black and white")
+            .help("for example [-1, 1], [0, 1] or [0, 255]")),
+    }
+}
+
+fn shape(field: &Field<'_>) -> Result<[u32; 3]> {
+    let sides = field.items()?;
+    let sides: Vec<u32> =
+        sides.iter().map(|side| small(side, 1..1 << 16)).collect::<Result<_>>()?;
+    <[u32; 3]>::try_from(sides).map_err(|_| field.error("must be [channels, height, width]"))
+}
+
+fn views(table: Table<'_>) -> Result<Views> {
+    let views = Views {
+        count: match table.get("count") {
+            Some(field) => small(&field, 1..u64::from(MAX_VIEWS) + 1)?,
+            None => 1,
+        },
+        latent: match table.get("latent") {
+            Some(field) => field.items()?.iter().map(latent_op).collect::<Result<_>>()?,
+            None => Vec::new(),
+        },
+    };
+    table.finish()?;
+    Ok(views)
+}
+
+fn latent_op(field: &Field<'_>) -> Result<LatentOp> {
+    let table = field.table()?;
+    table.require("op", "op = \"gaussian\"")?.one_of(&[("gaussian", ())])?;
+    let std = table.require("std", "std = 0.5: how far neighbours are, in units of the latent")?;
+    let std = std.number_where("0 or more", |std| std >= 0.0)?;
+    table.finish()?;
+    Ok(LatentOp::Gaussian { std })
+}
+
+fn output(table: Table<'_>) -> Result<Output> {
+    let dtype = match table.get("dtype") {
+        Some(field) => field.one_of(&Dtype::ALL)?,
+        None => Dtype::U8,
+    };
+    let layout = match table.get("layout") {
+        Some(field) => field.one_of(&Layout::ALL)?,
+        None => Layout::Nchw,
+    };
+    let normalise = match table.get("normalise") {
+        Some(field) if dtype == Dtype::U8 => {
+            return Err(field
+                .error("needs a float dtype")
+                .help("set output.dtype = \"f32\" or \"f16\""));
+        }
+        Some(field) => Some(normalise(field.table()?)?),
+        None => None,
+    };
+    table.finish()?;
+    Ok(Output { dtype, layout, normalise })
+}
+
+fn normalise(table: Table<'_>) -> Result<Normalise> {
+    let help = "one number for each channel, on values in [0, 1]";
+    let (mean, std) = (table.require("mean", help)?, table.require("std", help)?);
+    let one_or_four = |field: &Field<'_>| {
+        let numbers = field.numbers()?;
+        match numbers.len() {
+            1..=4 => Ok(numbers),
+            n => Err(field.error(format!("must have one number for each channel, not {n}"))),
+        }
+    };
+    let normalise = Normalise { mean: one_or_four(&mean)?, std: one_or_four(&std)? };
+    if normalise.std.iter().any(|s| *s <= 0.0) {
+        return Err(std.error("must be greater than 0"));
+    }
+    table.finish()?;
+    Ok(normalise)
+}
+
+fn small(field: &Field<'_>, range: std::ops::Range<u64>) -> Result<u32> {
+    let value = field.integer(range)?;
+    u32::try_from(value).map_err(|_| field.error("is too large"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DESIGN: &str = r#"
+name    = "digits"
+seed    = 7
+samples = 60_000
+[generator]
+model     = "mnist_cgan.onnx"
+precision = "f32"
+block     = 32
+[generator.inputs.z]
+role = "latent"
+distribution = "normal"
+truncation = 2.0
+[generator.inputs.y]
+role = "class"
+encoding = "one-hot"
+classes = 10
+balance = "uniform"
+[generator.output]
+layout = "NCHW"
+range  = [-1, 1]
+[views]
+count = 2
+latent = [ { op = "gaussian", std = 0.5 } ]
+[output]
+dtype = "u8"
+layout = "NCHW"
+"#;
+
+    fn parse(text: &str) -> Result<Recipe> {
+        recipe(text, "r.toml", "r", Path::new("."))
+    }
+
+    fn message(text: &str) -> String {
+        parse(text).expect_err("must be refused").to_string()
+    }
+
+    #[test]
+    fn the_documented_recipe_is_read() {
+        let recipe = parse(DESIGN).unwrap();
+        assert_eq!(recipe.samples, Samples::Finite(60_000));
+        assert_eq!(recipe.views.latent, [LatentOp::Gaussian { std: 0.5 }]);
+        assert_eq!(
+            recipe.generator.inputs[0],
+            ("z".into(), Role::Latent(Distribution::Normal { truncation: Some(2.0) }))
+        );
+        assert_eq!(recipe.class().unwrap().classes, 10);
+    }
+
+    #[test]
+    fn a_minimal_recipe_has_documented_defaults() {
+        let recipe = parse("[generator]\nmodel = \"g.onnx\"\n").unwrap();
+        assert_eq!((recipe.seed, recipe.samples), (0, Samples::Endless));
+        assert_eq!((recipe.generator.block, recipe.views.count), (32, 1));
+        assert_eq!(recipe.name, "r");
+    }
+
+    #[test]
+    fn unknown_keys_name_file_line_and_neighbour() {
+        let text = DESIGN.replace("truncation =", "truncatoin =");
+        assert_eq!(
+            message(&text),
+            "r.toml:12: unknown key `generator.inputs.z.truncatoin`\n  \
+             help: did you mean `generator.inputs.z.truncation`?"
+        );
+        assert!(message("sede = 1\n[generator]\nmodel=\"g\"").contains("did you mean `seed`?"));
+        let far = message("[generator]\nmodel=\"g\"\nxyzzy = 1");
+        assert!(far.contains("known here: model, precision, block"), "{far}");
+    }
+
+    #[test]
+    fn keys_of_another_distribution_are_not_ignored() {
+        let text = DESIGN.replace("distribution = \"normal\"", "distribution = \"uniform-ball\"");
+        assert!(message(&text).contains("unknown key `generator.inputs.z.truncation`"));
+    }
+
+    #[test]
+    fn mistyped_and_impossible_values_name_their_key() {
+        for (from, to, expected) in [
+            ("seed    = 7", "seed = \"7\"", "r.toml:3: `seed` must be a whole number from 0 to"),
+            ("block     = 32", "block = 0", "`generator.block` must be a whole number from 1 to"),
+            ("samples = 60_000", "samples = \"endles\"", "did you mean \"endless\"?"),
+            ("range  = [-1, 1]", "range = [1, 1]", "two different numbers"),
+            ("std = 0.5", "std = nan", "must be a finite number, not NaN"),
+            ("std = 0.5", "std = -1", "must be 0 or more, not -1"),
+            ("\"gaussian\"", "\"gausian\"", "did you mean \"gaussian\"?"),
+            ("classes = 10", "", "key `generator.inputs.y.classes` is missing"),
+            ("balance = \"uniform\"", "balance = { only = [10] }", "balance.only[0]` must be"),
+            ("balance = \"uniform\"", "balance = { weights = [1] }", "1 numbers for 10 classes"),
+            ("model     = \"mnist_cgan.onnx\"", "", "key `generator.model` is missing"),
+            ("\"mnist_cgan.onnx\"", "\"../x.onnx\"", "may not leave the recipe's folder"),
+            ("\"mnist_cgan.onnx\"", "\"/etc/x.onnx\"", "may not leave the recipe's folder"),
+            ("dtype = \"u8\"", "dtype = \"u16\"", "can be u8, f16, f32"),
+            ("dtype = \"u8\"", "dtype = \"u8\"\nnormalise = {mean=[0],std=[1]}", "float dtype"),
+            ("count = 2", "count = 2.5", "must be a whole number from 1 to 1024, not a float"),
+            ("[views]", "[views", "not valid TOML"),
+            ("[views]", "views = 3\n[other]", "`views` must be a table, not an integer"),
+        ] {
+            let text = DESIGN.replace(from, to);
+            assert_ne!(text, DESIGN, "{from}");
+            let message = message(&text);
+            assert!(message.contains(expected), "{to}: {message}");
+            assert!(message.starts_with("r.toml:"), "{message}");
+        }
+    }
+}
