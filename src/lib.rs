@@ -2,5 +2,6 @@
 
 pub mod error;
 pub mod recipe;
+pub mod sample;
 
 pub use error::{Error, Kind, Result};

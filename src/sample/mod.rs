@@ -1,0 +1,18 @@
+//! Index to plan: what a generator is fed for a sample, as a pure function of seed and index.
+//!
+//! A [`Sampler`] comes from a checked recipe and the sizes of the generator's inputs. For any
+//! index it gives the label and, view by view, the values of every input: the anchor latent is
+//! drawn from a counter-based generator, latent ops move it, classes and noise are shared by all
+//! views of a sample. Equal inputs give equal bits on every machine, in any order of asking.
+//!
+//! Streams are keyed by the recipe's seed, not by its whole digest: the same seed gives the same
+//! latents to a rewritten model, another view setting or another output type, so that such
+//! things can be compared image by image.
+
+mod class;
+mod latent;
+mod normal;
+mod plan;
+mod random;
+
+pub use plan::{BlockInputs, Column, Plan, PlannedInput, Sampler};
