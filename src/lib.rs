@@ -1,5 +1,9 @@
 //! A generator where the dataset was.
 
+#[cfg(feature = "cli")]
+#[doc(hidden)]
+pub mod cli;
 pub mod error;
+pub mod runtime;
 
 pub use error::{Error, Kind, Result};
