@@ -1,3 +1,5 @@
 //! The `genset` command: parse, run, exit code.
 
-fn main() {}
+fn main() -> std::process::ExitCode {
+    genset::cli::run(std::env::args_os())
+}

@@ -1,0 +1,232 @@
+//! Where ONNX Runtime is looked for, in order, and what was found at each place.
+//!
+//! What someone named (a flag, an environment variable) is used or is an error; it is never passed
+//! over in silence. What was merely found (our cache, a Python package) is passed over if it cannot
+//! work, and the reason is kept.
+
+use std::fmt;
+use std::path::PathBuf;
+
+use super::cache::{self, variable};
+use super::library;
+use super::package::Package;
+use super::python;
+use crate::{Error, Result};
+
+/// How to look for ONNX Runtime.
+#[derive(Debug, Clone)]
+pub struct Search {
+    /// A library, or the folder that holds it. Nothing else is considered if it is given.
+    pub explicit: Option<PathBuf>,
+    /// Install the pinned ONNX Runtime if none is found.
+    pub install: bool,
+    /// Is told what an installation does, a line at a time.
+    pub say: fn(&str),
+}
+
+impl Default for Search {
+    fn default() -> Self {
+        Self { explicit: None, install: false, say: |_| {} }
+    }
+}
+
+/// Who named a candidate, in the order in which they are asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum Origin {
+    /// `--ort`, or [`Search::explicit`].
+    Explicit,
+    /// The environment variable `GENSET_ORT`.
+    GensetOrt,
+    /// The environment variable `ORT_DYLIB_PATH`.
+    OrtDylibPath,
+    /// What `genset runtime install` put into the cache.
+    Cache,
+    /// The `onnxruntime` package of the active Python.
+    Python,
+}
+
+impl Origin {
+    /// Whether someone asked for this one by name, so that passing over it would be wrong.
+    #[must_use]
+    pub fn is_named(self) -> bool {
+        matches!(self, Self::Explicit | Self::GensetOrt | Self::OrtDylibPath)
+    }
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Explicit => "--ort",
+            Self::GensetOrt => "GENSET_ORT",
+            Self::OrtDylibPath => "ORT_DYLIB_PATH",
+            Self::Cache => "cache",
+            Self::Python => "Python",
+        })
+    }
+}
+
+/// One place that was looked at.
+#[derive(Debug)]
+pub struct Candidate {
+    /// Who named it.
+    pub origin: Origin,
+    /// The library file, or the place where it was expected. `None` if no place was named.
+    pub path: Option<PathBuf>,
+    /// What was found there.
+    pub verdict: Verdict,
+}
+
+/// What was found at a place, before anything was loaded.
+#[derive(Debug)]
+pub enum Verdict {
+    /// A library that looks right. Only loading it tells for sure.
+    Usable,
+    /// Nothing is there; why.
+    Absent(String),
+    /// Something is there that cannot work; why.
+    Refused(Error),
+}
+
+/// The places, best first; each origin once.
+const PLACES: [fn(&Search) -> Candidate; 5] = [
+    |search| named(Origin::Explicit, search.explicit.clone(), "not given"),
+    |_| named(Origin::GensetOrt, variable("GENSET_ORT").map(PathBuf::from), "not set"),
+    |_| named(Origin::OrtDylibPath, variable("ORT_DYLIB_PATH").map(PathBuf::from), "not set"),
+    |_| cached(),
+    |_| of_python(),
+];
+
+/// Looks at every place, best first, once for each [`Origin`]. Nothing is loaded or installed.
+///
+/// The first one whose verdict is not [`Verdict::Absent`] is the one that
+/// [`Runtime::open`](super::Runtime::open) takes, except that it passes over refused ones that
+/// nobody [named](Origin::is_named).
+#[must_use]
+pub fn candidates(search: &Search) -> Vec<Candidate> {
+    PLACES.iter().map(|look| look(search)).collect()
+}
+
+/// Goes through the places in order and stops at the first that will do. Later ones are not looked
+/// at: starting a Python takes longer than everything else together.
+///
+/// `accept` may still refuse what looks right, for instance because it does not load. Why places
+/// were passed over is added to `passed_over`.
+///
+/// # Errors
+/// That of a named candidate that cannot work.
+pub(super) fn first<T>(
+    search: &Search,
+    passed_over: &mut Vec<String>,
+    mut accept: impl FnMut(Origin, PathBuf) -> Result<T>,
+) -> Result<Option<T>> {
+    for look in PLACES {
+        let Candidate { origin, path, verdict } = look(search);
+        let error = match (verdict, path) {
+            (Verdict::Usable, Some(path)) => match accept(origin, path) {
+                Ok(value) => return Ok(Some(value)),
+                Err(error) => error,
+            },
+            (Verdict::Refused(error), _) => error,
+            (Verdict::Absent(why), _) => {
+                passed_over.push(format!("{origin}: {why}"));
+                continue;
+            }
+            (Verdict::Usable, None) => continue,
+        };
+        if origin.is_named() {
+            return Err(error.at(origin));
+        }
+        passed_over.push(format!("{origin}: {}", error.summary()));
+    }
+    Ok(None)
+}
+
+/// A place that someone named: whatever is wrong with it is refused, never absent.
+fn named(origin: Origin, path: Option<PathBuf>, unset: &str) -> Candidate {
+    let Some(path) = path else {
+        return Candidate { origin, path: None, verdict: Verdict::Absent(unset.into()) };
+    };
+    match library::resolve(&path) {
+        Ok(library) => judged(origin, library),
+        Err(error) => Candidate { origin, path: Some(path), verdict: Verdict::Refused(error) },
+    }
+}
+
+fn cached() -> Candidate {
+    let package = Package::OnnxRuntime;
+    let origin = Origin::Cache;
+    match cache::folder(package) {
+        Err(error) => Candidate { origin, path: None, verdict: Verdict::Refused(error) },
+        Ok(folder) => match library::inside(&folder) {
+            Some(library) => judged(origin, library),
+            None => Candidate {
+                origin,
+                path: Some(folder),
+                verdict: Verdict::Absent(format!("{package} is not installed")),
+            },
+        },
+    }
+}
+
+fn of_python() -> Candidate {
+    let origin = Origin::Python;
+    match python::find_package() {
+        python::Found::Nothing(why) => {
+            Candidate { origin, path: None, verdict: Verdict::Absent(why) }
+        }
+        python::Found::Package { folder, python } => match library::inside(&folder.join("capi")) {
+            Some(library) => judged(origin, library),
+            None => {
+                let why = format!("the onnxruntime of {} holds no library", python.display());
+                Candidate { origin, path: Some(folder), verdict: Verdict::Absent(why) }
+            }
+        },
+    }
+}
+
+fn judged(origin: Origin, library: PathBuf) -> Candidate {
+    let verdict = match library::check(&library) {
+        Ok(()) => Verdict::Usable,
+        Err(error) => Verdict::Refused(error),
+    };
+    Candidate { origin, path: Some(library), verdict }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_named_is_refused_and_never_passed_over() {
+        let search = Search { explicit: Some("/no/such/thing".into()), ..Search::default() };
+        let mut passed_over = Vec::new();
+        let error = first(&search, &mut passed_over, |_, _| Ok(())).unwrap_err();
+        assert!(error.summary().starts_with("--ort: "), "{error}");
+        assert!(error.summary().contains("does not exist"), "{error}");
+        assert!(passed_over.is_empty());
+    }
+
+    #[test]
+    fn a_folder_means_the_library_in_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let search = Search { explicit: Some(folder.path().into()), ..Search::default() };
+        let candidate = named(Origin::Explicit, search.explicit.clone(), "");
+        let Verdict::Refused(error) = candidate.verdict else { panic!("{candidate:?}") };
+        assert!(error.summary().contains("is a folder without"), "{error}");
+
+        let name = if cfg!(windows) {
+            "onnxruntime.dll"
+        } else if cfg!(target_os = "macos") {
+            "libonnxruntime.1.31.1.dylib"
+        } else {
+            "libonnxruntime.so.1.31.1"
+        };
+        let inner = folder.path().join("lib");
+        std::fs::create_dir(&inner).unwrap();
+        std::fs::write(inner.join(name), "text").unwrap();
+        let candidate = named(Origin::Explicit, search.explicit, "");
+        assert_eq!(candidate.path, Some(inner.join(name)));
+        assert!(matches!(candidate.verdict, Verdict::Refused(_)));
+    }
+}

@@ -1,0 +1,39 @@
+//! ONNX Runtime: find it or install it, check it, open it once.
+//!
+//! What comes in is a [`Search`]: perhaps a path, and whether to install when nothing is found.
+//! What goes out is the one [`Runtime`] of this process. The room promises that a library that is
+//! missing, cut short, too old or built for another machine is an error with a next step: every
+//! file is looked at before it is loaded, and every version is asked for before anything uses it.
+//!
+//! ```no_run
+//! use genset::runtime::{Runtime, Search};
+//!
+//! let runtime = Runtime::open(&Search::default())?;
+//! println!("ONNX Runtime {} from {}", runtime.version(), runtime.path().display());
+//! # Ok::<(), genset::Error>(())
+//! ```
+//!
+//! This is the only room that names `ort`.
+
+mod cache;
+mod child;
+mod entry;
+mod install;
+mod library;
+mod locate;
+mod open;
+mod package;
+mod probe;
+mod python;
+
+pub use install::install;
+pub use locate::{Candidate, Origin, Search, Verdict, candidates};
+pub use open::Runtime;
+pub use package::Package;
+pub use probe::{Probe, probe, probe_apart};
+
+/// The oldest ONNX Runtime that this build can use: 1.22, as 1.`OLDEST_MINOR`.
+const OLDEST_MINOR: u32 = ort::MINOR_VERSION;
+
+/// The next step for every error that a working library would cure.
+const INSTALL_HELP: &str = "`genset runtime install` fetches one that works";

@@ -1,0 +1,172 @@
+//! The one ONNX Runtime of this process.
+//!
+//! A process holds one: its symbols, thread pools and providers cannot be taken back. It is opened
+//! once and never closed, because closing it while the process exits can wait for ever on threads
+//! that are already gone.
+
+use std::ffi::{CStr, c_char, c_int};
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, OnceLock, PoisonError};
+
+use ort::environment::Environment;
+use ort::logging::LogLevel;
+
+use super::install::install;
+use super::locate::{self, Origin, Search};
+use super::package::Package;
+use super::{INSTALL_HELP, entry, library};
+use crate::error::ResultExt;
+use crate::{Error, Kind, Result};
+
+/// The ONNX Runtime that this process uses.
+#[derive(Debug)]
+pub struct Runtime {
+    version: String,
+    path: PathBuf,
+    origin: Origin,
+    environment: Environment,
+}
+
+/// Never dropped, as statics are not.
+static RUNTIME: OnceLock<Runtime> = OnceLock::new();
+/// Held while opening, so that two threads do not both load.
+static OPENING: Mutex<()> = Mutex::new(());
+
+impl Runtime {
+    /// Finds, checks and opens ONNX Runtime, or gives the one that is open already.
+    ///
+    /// The places are those of [`candidates`](super::candidates). With [`Search::install`], the
+    /// pinned one is installed if there is none.
+    ///
+    /// # Errors
+    /// - [`Kind::Runtime`] if none is found, or the one that was named cannot work.
+    /// - [`Kind::Runtime`] if another one than the named one is open already.
+    /// - Those of [`install`].
+    pub fn open(search: &Search) -> Result<&'static Self> {
+        let _guard = OPENING.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(runtime) = RUNTIME.get() {
+            return runtime.reuse(search);
+        }
+        let mut passed_over = Vec::new();
+        let found = match locate::first(search, &mut passed_over, Self::load)? {
+            Some(runtime) => runtime,
+            None if search.install => {
+                (search.say)("no ONNX Runtime was found");
+                let path = install(Package::OnnxRuntime, &mut |line| (search.say)(line))?;
+                Self::load(Origin::Cache, path)?
+            }
+            None => return Err(nothing_found(&passed_over)),
+        };
+        Ok(RUNTIME.get_or_init(|| found))
+    }
+
+    /// The open runtime, if it is the one that `search` asks for.
+    fn reuse(&'static self, search: &Search) -> Result<&'static Self> {
+        let Some(wanted) = &search.explicit else { return Ok(self) };
+        let wanted = library::resolve(wanted).at(|| Origin::Explicit)?;
+        if same_file(&wanted, &self.path) {
+            return Ok(self);
+        }
+        Err(Error::new(
+            Kind::Runtime,
+            format!(
+                "cannot open {}: one process holds one ONNX Runtime, and this one holds {}",
+                wanted.display(),
+                self.path.display()
+            ),
+        )
+        .help("use another process, or name this path before anything else opens the runtime"))
+    }
+
+    /// Loads a library that has passed [`library::check`].
+    fn load(origin: Origin, path: PathBuf) -> Result<Self> {
+        let version = entry::load(&path)?;
+        let builder = ort::init_from(&path).map_err(|error| {
+            Error::new(Kind::Runtime, format!("cannot load {}: {error}", path.display()))
+                .help(INSTALL_HELP)
+        })?;
+        let environment =
+            builder.with_name("genset").with_telemetry(false).build().map_err(|error| {
+                Error::new(Kind::Runtime, format!("{} does not start: {error}", path.display()))
+                    .help(INSTALL_HELP)
+            })?;
+        // Its errors reach us as values; printing them as well would mix with our own output.
+        // Whoever wants to see them sets ORT_LOG.
+        if std::env::var_os("ORT_LOG").is_none() {
+            environment.set_log_level(LogLevel::Fatal);
+        }
+        Ok(Self { version, path, origin, environment })
+    }
+
+    /// Its version, such as `1.31.1`.
+    #[must_use]
+    pub fn version(&self) -> &str {
+        &self.version
+    }
+
+    /// The library file.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Who named it.
+    #[must_use]
+    pub fn origin(&self) -> Origin {
+        self.origin
+    }
+
+    /// The execution providers that it was built with: `cpu`, `cuda`, … in its own order of
+    /// preference. Whether one can run here is another question.
+    ///
+    /// # Errors
+    /// [`Kind::Runtime`] if it does not say.
+    pub fn providers(&self) -> Result<Vec<String>> {
+        let mut names: *mut *mut c_char = std::ptr::null_mut();
+        let mut count: c_int = 0;
+        let api = ort::api();
+        // SAFETY: both pointers are valid for a write. On success they hold `count` texts, which
+        // belong to us until they are released below.
+        let status = unsafe { (api.GetAvailableProviders)(&raw mut names, &raw mut count) };
+        // SAFETY: the status comes from the call above and is used once.
+        unsafe { ort::Error::result_from_status(status) }.map_err(|error| {
+            Error::new(Kind::Runtime, format!("cannot list execution providers: {error}"))
+        })?;
+        let length = usize::try_from(count).unwrap_or(0);
+        let providers = (0..length)
+            .map(|i| {
+                // SAFETY: `i` is below the count, and each element is a text that ends with a zero.
+                let name = unsafe { CStr::from_ptr(*names.add(i)) }.to_string_lossy();
+                name.strip_suffix("ExecutionProvider").unwrap_or(&name).to_lowercase()
+            })
+            .collect();
+        // SAFETY: the pointer and the count are those that were given to us, released once. The
+        // status would only say that they were not.
+        let _ = unsafe {
+            ort::Error::result_from_status((api.ReleaseAvailableProviders)(names, count))
+        };
+        Ok(providers)
+    }
+
+    /// What sessions are made in.
+    #[allow(dead_code, reason = "sessions use it")]
+    pub(crate) fn environment(&self) -> &Environment {
+        &self.environment
+    }
+}
+
+fn same_file(a: &Path, b: &Path) -> bool {
+    match (a.canonicalize(), b.canonicalize()) {
+        (Ok(a), Ok(b)) => a == b,
+        _ => a == b,
+    }
+}
+
+fn nothing_found(passed_over: &[String]) -> Error {
+    let mut message = String::from("no ONNX Runtime was found");
+    for reason in passed_over {
+        message.push_str("\n  ");
+        message.push_str(reason);
+    }
+    Error::new(Kind::Runtime, message).help(INSTALL_HELP)
+}
