@@ -1,5 +1,6 @@
 //! A generator where the dataset was.
 
 pub mod error;
+pub mod graph;
 
 pub use error::{Error, Kind, Result};
