@@ -1,0 +1,56 @@
+//! ONNX models as values.
+//!
+//! A file or its bytes come in, a [`Model`] comes out: what goes into the graph and out of it,
+//! between which values an output lies, which nodes draw random numbers, which files belong to
+//! it. Reading runs nothing, loads nothing, and holds hostile files to the limits below before it
+//! allocates for them. What a `Model` says has been checked; what is wrong is an error that names
+//! the file and the tensor.
+//!
+//! The way of a file: `model` reads it, `wire` looks over its bytes, `proto` decodes them, `check`
+//! and `external` hold it to its word. `body` then finds every node wherever it is nested, and
+//! `operators`, `range` and `labels` each answer one question about them.
+
+mod body;
+#[cfg(test)]
+mod build;
+mod check;
+mod constant;
+mod external;
+mod labels;
+mod model;
+mod operators;
+mod proto;
+mod range;
+#[cfg(test)]
+mod tests;
+mod value;
+mod wire;
+
+pub use model::Model;
+pub use operators::NodeName;
+pub use range::OutputRange;
+pub use value::{Dim, Element, ValueInfo};
+
+#[cfg(test)]
+use crate::error::Result;
+
+/// The largest main file: what protobuf itself can hold.
+pub const MAX_FILE_BYTES: u64 = 2 << 30;
+
+/// The most memory that the messages of a file may take, besides the file itself.
+pub const MAX_PARSED_BYTES: u64 = 4 << 30;
+
+/// The most nodes in a file, with those of subgraphs and functions.
+pub const MAX_NODES: usize = 1_000_000;
+
+/// How deep messages may nest. A graph in a node of a graph is three levels.
+pub const MAX_DEPTH: usize = 64;
+
+/// The most dimensions of a tensor.
+pub const MAX_RANK: usize = 16;
+
+/// The largest tensor that a file may hold or declare.
+pub const MAX_TENSOR_BYTES: u64 = 64 << 30;
+
+/// The most elements that the fixed dimensions of an output may multiply to.
+pub const MAX_OUTPUT_ELEMENTS: u64 = 1 << 32;
