@@ -15,7 +15,6 @@ use super::install::install;
 use super::locate::{self, Origin, Search};
 use super::package::Package;
 use super::{INSTALL_HELP, entry, library};
-use crate::error::ResultExt;
 use crate::{Error, Kind, Result};
 
 /// The ONNX Runtime that this process uses.
@@ -26,6 +25,9 @@ pub struct Runtime {
     origin: Origin,
     environment: Environment,
 }
+
+/// The next step where even the pinned library does not work.
+const OWN_HELP: &str = "set GENSET_ORT to a libonnxruntime that works on this machine";
 
 /// Never dropped, as statics are not.
 static RUNTIME: OnceLock<Runtime> = OnceLock::new();
@@ -53,7 +55,8 @@ impl Runtime {
             None if search.install => {
                 (search.say)("no ONNX Runtime was found");
                 let path = install(Package::OnnxRuntime, &mut |line| (search.say)(line))?;
-                Self::load(Origin::Cache, path)?
+                // It has just been checked: if it does not load, installing again will not help.
+                Self::load(Origin::Cache, path).map_err(|error| error.help(OWN_HELP))?
             }
             None => return Err(nothing_found(&passed_over)),
         };
@@ -63,7 +66,8 @@ impl Runtime {
     /// The open runtime, if it is the one that `search` asks for.
     fn reuse(&'static self, search: &Search) -> Result<&'static Self> {
         let Some(wanted) = &search.explicit else { return Ok(self) };
-        let wanted = library::resolve(wanted).at(|| Origin::Explicit)?;
+        let wanted = library::resolve(wanted)
+            .map_err(|error| error.at(Origin::Explicit).help(Origin::Explicit.help()))?;
         if same_file(&wanted, &self.path) {
             return Ok(self);
         }
@@ -83,12 +87,10 @@ impl Runtime {
         let version = entry::load(&path)?;
         let builder = ort::init_from(&path).map_err(|error| {
             Error::new(Kind::Runtime, format!("cannot load {}: {error}", path.display()))
-                .help(INSTALL_HELP)
         })?;
         let environment =
             builder.with_name("genset").with_telemetry(false).build().map_err(|error| {
                 Error::new(Kind::Runtime, format!("{} does not start: {error}", path.display()))
-                    .help(INSTALL_HELP)
             })?;
         // Its errors reach us as values; printing them as well would mix with our own output.
         // Whoever wants to see them sets ORT_LOG.
