@@ -388,6 +388,82 @@ fn without_python_or_room_installing_says_what_to_do() {
     assert_says(&message, "set GENSET_CACHE");
 }
 
+/// An installation with pip cut off from every index; `wheels` is all it can see.
+fn install_offline(wheels: &Path) -> String {
+    let cache = folder();
+    let output = genset()
+        .args(["runtime", "install"])
+        .env("GENSET_CACHE", cache.path())
+        .env("PIP_NO_INDEX", "1")
+        .env("PIP_FIND_LINKS", wheels)
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(fs::read_dir(cache.path().join("runtime")).unwrap().count(), 0, "nothing is left");
+    text(&output.stderr)
+}
+
+#[test]
+fn without_a_network_pip_is_quoted_and_the_way_out_named() {
+    let message = install_offline(folder().path());
+    assert_says(&message, "pip could not download onnxruntime 1.31.1");
+    assert_says(&message, "No matching distribution");
+    assert_says(&message, "GENSET_ORT");
+}
+
+#[test]
+fn a_wheel_with_other_bytes_is_refused() {
+    let wheels = folder();
+    for platform in ["manylinux_2_28_x86_64", "manylinux_2_28_aarch64"] {
+        let name = format!("onnxruntime-1.31.1-cp311-cp311-{platform}.whl");
+        fs::write(wheels.path().join(name), "not what was pinned").unwrap();
+    }
+    assert_says(&install_offline(wheels.path()), "DO NOT MATCH THE HASHES");
+}
+
+#[test]
+fn a_python_without_pip_makes_one_for_the_occasion() {
+    let (cache, environment) = (folder(), folder());
+    let made = Command::new("python3")
+        .args(["-m", "venv", "--without-pip"])
+        .arg(environment.path())
+        .status()
+        .unwrap();
+    assert!(made.success());
+    let output = genset()
+        .args(["runtime", "install"])
+        .env("GENSET_CACHE", cache.path())
+        .env("GENSET_PYTHON", environment.path().join("bin/python"))
+        .timeout(20 * LIMIT)
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", text(&output.stderr));
+}
+
+#[test]
+fn a_folder_called_pip_is_not_run() {
+    let trap = folder();
+    for name in ["pip", "onnxruntime"] {
+        fs::create_dir(trap.path().join(name)).unwrap();
+        fs::write(trap.path().join(name).join("__init__.py"), "raise SystemExit('trapped')")
+            .unwrap();
+        fs::create_dir(trap.path().join(name).join("capi")).unwrap();
+        fs::copy(real(), trap.path().join(name).join("capi/libonnxruntime.so")).unwrap();
+    }
+    let cache = folder();
+    let list = list(genset().env("GENSET_CACHE", cache.path()).current_dir(trap.path()));
+    let path = list["candidates"][4]["path"].as_str().unwrap_or_default();
+    assert!(!Path::new(path).starts_with(trap.path()), "{path}");
+    let output = genset()
+        .args(["runtime", "install"])
+        .env("GENSET_CACHE", cache.path())
+        .current_dir(trap.path())
+        .timeout(20 * LIMIT)
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", text(&output.stderr));
+}
+
 #[test]
 fn an_unknown_package_lists_the_known_ones() {
     let output = genset().args(["runtime", "install", "onnxrutime"]).output().unwrap();
