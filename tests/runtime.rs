@@ -11,6 +11,7 @@ use std::process::{Command, Output};
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
+use genset::runtime::{Runtime, Search};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -479,6 +480,22 @@ fn nothing_found_is_said_for_people_and_for_programs() {
     assert_eq!(document["candidates"].as_array().unwrap().len(), 5);
     let output = bare(&cache).args(["runtime", "list"]).output().unwrap();
     assert_says(&text(&output.stdout), "genset runtime install");
+}
+
+#[test]
+fn one_process_holds_one_runtime() {
+    let named = |path: &Path| Search { explicit: Some(path.into()), ..Search::default() };
+    let runtime = Runtime::open(&named(real())).unwrap();
+    assert_eq!((runtime.version(), runtime.path()), ("1.31.1", real()));
+    assert!(runtime.providers().unwrap().contains(&"cpu".to_owned()));
+
+    assert!(std::ptr::eq(runtime, Runtime::open(&Search::default()).unwrap()));
+    assert!(std::ptr::eq(runtime, Runtime::open(&named(real().parent().unwrap())).unwrap()));
+    let folder = folder();
+    let other = folder.path().join("libonnxruntime.so");
+    fs::copy(real(), &other).unwrap();
+    let error = Runtime::open(&named(&other)).unwrap_err();
+    assert_says(&error.summary(), "one process holds one ONNX Runtime");
 }
 
 #[test]
