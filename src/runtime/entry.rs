@@ -8,8 +8,8 @@ use std::path::Path;
 
 use ort::sys::OrtApiBase;
 
+use super::OLDEST_MINOR;
 use super::library::{bad, check_version};
-use super::{INSTALL_HELP, OLDEST_MINOR};
 use crate::Result;
 use crate::error::ResultExt;
 
@@ -21,14 +21,16 @@ use crate::error::ResultExt;
 /// # Errors
 /// [`Kind::Runtime`](crate::Kind::Runtime) if it does not load, is not ONNX Runtime, or too old.
 pub(super) fn load(path: &Path) -> Result<String> {
-    ask(path).at(|| path.display()).map_err(|error| error.help(INSTALL_HELP))
+    ask(path).at(|| path.display())
 }
 
 fn ask(path: &Path) -> Result<String> {
     // SAFETY: loading runs the library's initialisers. The user named this file, installed it with
     // us or with Python, and `library::check` found it to be a whole ONNX Runtime for this machine.
     let library = unsafe { libloading::Library::new(path) }.map_err(|error| {
-        let text = error.to_string();
+        // The linker's own words are in the cause.
+        let cause = std::error::Error::source(&error);
+        let text = cause.map_or_else(|| error.to_string(), ToString::to_string);
         let error = bad(format!("it does not load: {text}")).because(error);
         if text.contains("libstdc++") {
             return error.help("install the C++ runtime (Debian: libstdc++6)");

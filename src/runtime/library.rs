@@ -13,7 +13,7 @@ use object::{
     Architecture, BinaryFormat, FileKind, Object, ObjectKind, ObjectSegment, ObjectSymbol,
 };
 
-use super::{INSTALL_HELP, OLDEST_MINOR};
+use super::OLDEST_MINOR;
 use crate::error::ResultExt;
 use crate::{Error, Kind, Result};
 
@@ -27,7 +27,7 @@ const VERSION_SYMBOL: &str = "VERS_";
 /// # Errors
 /// [`Kind::Runtime`] that says what the file is instead.
 pub(super) fn check(path: &Path) -> Result<()> {
-    inspect(path).at(|| path.display()).map_err(|error| error.help(INSTALL_HELP))
+    inspect(path).at(|| path.display())
 }
 
 /// The ONNX Runtime that `path` means: the file itself, or the one inside a folder.
@@ -41,7 +41,6 @@ pub(super) fn resolve(path: &Path) -> Result<PathBuf> {
             std::io::ErrorKind::NotFound => format!("{} does not exist", path.display()),
             _ => format!("cannot look at {}: {error}", path.display()),
         })
-        .help(INSTALL_HELP)
     })?;
     if !metadata.is_dir() {
         return Ok(path);
@@ -49,7 +48,7 @@ pub(super) fn resolve(path: &Path) -> Result<PathBuf> {
     // A folder of its own, an unpacked release (`lib`), or a Python package (`capi`).
     ["", "lib", "capi"].iter().find_map(|inner| inside(&path.join(inner))).ok_or_else(|| {
         let wanted = if cfg!(windows) { "onnxruntime.dll" } else { "libonnxruntime" };
-        bad(format!("{} is a folder without {wanted}", path.display())).help(INSTALL_HELP)
+        bad(format!("{} is a folder without {wanted}", path.display()))
     })
 }
 
@@ -235,9 +234,7 @@ mod tests {
     fn refused(bytes: &[u8]) -> String {
         let file = tempfile::NamedTempFile::new().unwrap();
         fs::write(file.path(), bytes).unwrap();
-        let error = check(file.path()).unwrap_err();
-        assert_eq!(error.advice(), Some(INSTALL_HELP));
-        error.summary()
+        check(file.path()).unwrap_err().summary()
     }
 
     #[test]

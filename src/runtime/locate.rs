@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use super::cache::{self, variable};
 use super::library;
 use super::package::Package;
-use super::python;
+use super::{INSTALL_HELP, python};
 use crate::{Error, Result};
 
 /// How to look for ONNX Runtime.
@@ -51,6 +51,17 @@ impl Origin {
     #[must_use]
     pub fn is_named(self) -> bool {
         matches!(self, Self::Explicit | Self::GensetOrt | Self::OrtDylibPath)
+    }
+
+    /// The next step if the library from here cannot work.
+    pub(super) fn help(self) -> String {
+        match self {
+            Self::Explicit => format!("name another library, or none: {INSTALL_HELP}"),
+            Self::GensetOrt | Self::OrtDylibPath => {
+                format!("set {self} to another library, or unset it: {INSTALL_HELP}")
+            }
+            Self::Cache | Self::Python => INSTALL_HELP.into(),
+        }
     }
 }
 
@@ -125,7 +136,7 @@ pub(super) fn first<T>(
         let error = match (verdict, path) {
             (Verdict::Usable, Some(path)) => match accept(origin, path) {
                 Ok(value) => return Ok(Some(value)),
-                Err(error) => error,
+                Err(error) => error.help(origin.help()),
             },
             (Verdict::Refused(error), _) => error,
             (Verdict::Absent(why), _) => {
@@ -149,7 +160,11 @@ fn named(origin: Origin, path: Option<PathBuf>, unset: &str) -> Candidate {
     };
     match library::resolve(&path) {
         Ok(library) => judged(origin, library),
-        Err(error) => Candidate { origin, path: Some(path), verdict: Verdict::Refused(error) },
+        Err(error) => Candidate {
+            origin,
+            path: Some(path),
+            verdict: Verdict::Refused(error.help(origin.help())),
+        },
     }
 }
 
@@ -157,7 +172,9 @@ fn cached() -> Candidate {
     let package = Package::OnnxRuntime;
     let origin = Origin::Cache;
     match cache::folder(package) {
-        Err(error) => Candidate { origin, path: None, verdict: Verdict::Refused(error) },
+        Err(error) => {
+            Candidate { origin, path: None, verdict: Verdict::Refused(error.help(origin.help())) }
+        }
         Ok(folder) => match library::inside(&folder) {
             Some(library) => judged(origin, library),
             None => Candidate {
@@ -188,7 +205,7 @@ fn of_python() -> Candidate {
 fn judged(origin: Origin, library: PathBuf) -> Candidate {
     let verdict = match library::check(&library) {
         Ok(()) => Verdict::Usable,
-        Err(error) => Verdict::Refused(error),
+        Err(error) => Verdict::Refused(error.help(origin.help())),
     };
     Candidate { origin, path: Some(library), verdict }
 }

@@ -15,7 +15,6 @@ use super::install::install;
 use super::locate::{self, Origin, Search};
 use super::package::Package;
 use super::{INSTALL_HELP, entry, library};
-use crate::error::ResultExt;
 use crate::{Error, Kind, Result};
 
 /// The ONNX Runtime that this process uses.
@@ -27,8 +26,13 @@ pub struct Runtime {
     environment: Environment,
 }
 
+/// The next step where even the pinned library does not work.
+const OWN_HELP: &str = "set GENSET_ORT to a libonnxruntime that works on this machine";
+
 /// Never dropped, as statics are not.
 static RUNTIME: OnceLock<Runtime> = OnceLock::new();
+/// What `ort` was given, whether or not it started.
+static GIVEN: OnceLock<PathBuf> = OnceLock::new();
 /// Held while opening, so that two threads do not both load.
 static OPENING: Mutex<()> = Mutex::new(());
 
@@ -48,54 +52,30 @@ impl Runtime {
             return runtime.reuse(search);
         }
         let mut passed_over = Vec::new();
-        let found = match locate::first(search, &mut passed_over, Self::load)? {
-            Some(runtime) => runtime,
+        let load = |origin, path: PathBuf| Ok((origin, entry::load(&path)?, path));
+        let (origin, version, path) = match locate::first(search, &mut passed_over, load)? {
+            Some(found) => found,
             None if search.install => {
                 (search.say)("no ONNX Runtime was found");
                 let path = install(Package::OnnxRuntime, &mut |line| (search.say)(line))?;
-                Self::load(Origin::Cache, path)?
+                // It has just been checked: if it does not load, installing again will not help.
+                load(Origin::Cache, path).map_err(|error| error.help(OWN_HELP))?
             }
             None => return Err(nothing_found(&passed_over)),
         };
-        Ok(RUNTIME.get_or_init(|| found))
+        let environment = start(&path)?;
+        Ok(RUNTIME.get_or_init(|| Self { version, path, origin, environment }))
     }
 
     /// The open runtime, if it is the one that `search` asks for.
     fn reuse(&'static self, search: &Search) -> Result<&'static Self> {
         let Some(wanted) = &search.explicit else { return Ok(self) };
-        let wanted = library::resolve(wanted).at(|| Origin::Explicit)?;
+        let wanted = library::resolve(wanted)
+            .map_err(|error| error.at(Origin::Explicit).help(Origin::Explicit.help()))?;
         if same_file(&wanted, &self.path) {
             return Ok(self);
         }
-        Err(Error::new(
-            Kind::Runtime,
-            format!(
-                "cannot open {}: one process holds one ONNX Runtime, and this one holds {}",
-                wanted.display(),
-                self.path.display()
-            ),
-        )
-        .help("use another process, or name this path before anything else opens the runtime"))
-    }
-
-    /// Loads a library that has passed [`library::check`].
-    fn load(origin: Origin, path: PathBuf) -> Result<Self> {
-        let version = entry::load(&path)?;
-        let builder = ort::init_from(&path).map_err(|error| {
-            Error::new(Kind::Runtime, format!("cannot load {}: {error}", path.display()))
-                .help(INSTALL_HELP)
-        })?;
-        let environment =
-            builder.with_name("genset").with_telemetry(false).build().map_err(|error| {
-                Error::new(Kind::Runtime, format!("{} does not start: {error}", path.display()))
-                    .help(INSTALL_HELP)
-            })?;
-        // Its errors reach us as values; printing them as well would mix with our own output.
-        // Whoever wants to see them sets ORT_LOG.
-        if std::env::var_os("ORT_LOG").is_none() {
-            environment.set_log_level(LogLevel::Fatal);
-        }
-        Ok(Self { version, path, origin, environment })
+        Err(another(&wanted, &self.path))
     }
 
     /// Its version, such as `1.31.1`.
@@ -153,6 +133,38 @@ impl Runtime {
     pub(crate) fn environment(&self) -> &Environment {
         &self.environment
     }
+}
+
+/// Hands the library to `ort` and makes the environment.
+///
+/// `ort` keeps the first library that it is given and takes no other, without a word. So this is
+/// the point of no return: what fails from here on is an error, and no other library is tried.
+fn start(path: &Path) -> Result<Environment> {
+    let held = GIVEN.get_or_init(|| path.to_path_buf());
+    if !same_file(path, held) {
+        return Err(another(path, held));
+    }
+    let builder = ort::init_from(path).map_err(|error| {
+        Error::new(Kind::Runtime, format!("cannot load {}: {error}", path.display())).help(OWN_HELP)
+    })?;
+    let builder = builder.with_name("genset").with_telemetry(false);
+    let environment = builder.build().map_err(|error| {
+        Error::new(Kind::Runtime, format!("{} does not start: {error}", path.display()))
+            .help(OWN_HELP)
+    })?;
+    // Its errors reach us as values; printing them as well would mix with our own output. Whoever
+    // wants to see them sets ORT_LOG.
+    if std::env::var_os("ORT_LOG").is_none() {
+        environment.set_log_level(LogLevel::Fatal);
+    }
+    Ok(environment)
+}
+
+fn another(wanted: &Path, held: &Path) -> Error {
+    let (wanted, held) = (wanted.display(), held.display());
+    let rule = "one process holds one ONNX Runtime, and this one holds";
+    Error::new(Kind::Runtime, format!("cannot open {wanted}: {rule} {held}"))
+        .help("use another process, or name this path before anything else opens the runtime")
 }
 
 fn same_file(a: &Path, b: &Path) -> bool {

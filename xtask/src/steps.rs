@@ -1,0 +1,123 @@
+//! The checks: one table, run from top to bottom.
+
+use std::process::{Command, ExitCode};
+use std::time::{Duration, Instant};
+
+use genset::runtime::{Runtime, Search};
+
+use crate::{Outcome, call, command, python, works};
+
+/// One check.
+#[derive(Debug)]
+pub(crate) struct Step {
+    /// What `--only` calls it.
+    pub(crate) name: &'static str,
+    /// What it does, for the help.
+    pub(crate) about: &'static str,
+    run: fn() -> Outcome,
+}
+
+/// Cheap ones first, so that a small mistake is found in seconds.
+pub(crate) const STEPS: &[Step] = &[
+    Step { name: "tools", about: "what this machine must have", run: tools },
+    Step { name: "fmt", about: "formatting (rustfmt)", run: fmt },
+    Step { name: "clippy", about: "lints, with and without default features", run: clippy },
+    Step { name: "doc", about: "documentation builds without a warning (rustdoc)", run: doc },
+    Step { name: "runtime", about: "ONNX Runtime is here, or is installed", run: runtime },
+    Step { name: "test", about: "unit and integration tests", run: test },
+    Step { name: "doctest", about: "examples in the documentation", run: doctest },
+    Step {
+        name: "python",
+        about: "the Python tests of onnx/, in an environment of their own",
+        run: python::test,
+    },
+];
+
+/// Runs `steps` and tells how each went.
+pub(crate) fn run(steps: &[&Step]) -> ExitCode {
+    let start = Instant::now();
+    let mut done: Vec<(&str, Duration)> = Vec::new();
+    let mut failure = None;
+    for step in steps {
+        println!("\n=== {}: {}", step.name, step.about);
+        let begin = Instant::now();
+        let outcome = (step.run)();
+        let time = begin.elapsed();
+        if let Err(problem) = outcome {
+            failure = Some((step.name, time, problem));
+            break;
+        }
+        println!("=== {}: passed in {:.1} s", step.name, time.as_secs_f64());
+        done.push((step.name, time));
+    }
+    println!("\n=== summary");
+    for (name, time) in &done {
+        println!("  passed   {name:<11} {:>7.1} s", time.as_secs_f64());
+    }
+    if let Some((name, time, _)) = &failure {
+        println!("  FAILED   {name:<11} {:>7.1} s", time.as_secs_f64());
+        for step in &steps[done.len() + 1..] {
+            println!("  not run  {}", step.name);
+        }
+    }
+    println!("  in all   {:<11} {:>7.1} s", "", start.elapsed().as_secs_f64());
+    match failure {
+        None => {
+            println!("everything passed");
+            ExitCode::SUCCESS
+        }
+        Some((name, _, problem)) => {
+            eprintln!("error: {name}: {problem}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// The cargo that runs us.
+fn cargo() -> Command {
+    command(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
+}
+
+fn tools() -> Outcome {
+    for (tool, component) in [("fmt", "rustfmt"), ("clippy", "clippy")] {
+        if !works(cargo().args([tool, "--version"])) {
+            return Err(format!("cargo {tool} is missing: rustup component add {component}"));
+        }
+    }
+    if cfg!(unix) && !works(command("cc").arg("--version")) {
+        return Err("there is no C compiler `cc` (Debian: apt install gcc libc6-dev)".into());
+    }
+    let python = python::find()?;
+    println!("cargo, rustfmt, clippy, cc and {} are here", python.display());
+    Ok(())
+}
+
+fn fmt() -> Outcome {
+    call(cargo().args(["fmt", "--all", "--check"]))
+        .map_err(|problem| format!("{problem}; `cargo fmt --all` mends it"))
+}
+
+fn clippy() -> Outcome {
+    let common = ["clippy", "--workspace", "--all-targets"];
+    call(cargo().args(common).args(["--", "-D", "warnings"]))?;
+    call(cargo().args(common).args(["--no-default-features", "--", "-D", "warnings"]))
+}
+
+fn doc() -> Outcome {
+    call(cargo().args(["doc", "--workspace", "--no-deps"]).env("RUSTDOCFLAGS", "-D warnings"))
+}
+
+fn runtime() -> Outcome {
+    let search = Search { install: true, say: |line| println!("{line}"), ..Search::default() };
+    let runtime = Runtime::open(&search).map_err(|error| error.to_string())?;
+    println!("ONNX Runtime {}: {}", runtime.version(), runtime.path().display());
+    Ok(())
+}
+
+fn test() -> Outcome {
+    call(cargo().args(["test", "--workspace", "--lib", "--bins", "--tests"]))
+}
+
+fn doctest() -> Outcome {
+    call(cargo().args(["test", "--workspace", "--doc"]))
+}
