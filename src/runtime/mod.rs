@@ -24,16 +24,29 @@ mod locate;
 mod open;
 mod package;
 mod probe;
+mod provider;
 mod python;
+mod session;
+mod tensor;
 
 pub use install::install;
 pub use locate::{Candidate, Origin, Search, Verdict, candidates};
 pub use open::Runtime;
 pub use package::Package;
 pub use probe::{Probe, probe, probe_apart};
+pub use provider::Provider;
+pub use session::{ModelSource, Port, Session, SessionOptions};
+pub use tensor::{Tensor, TensorView};
+
+use crate::error::{Error, Kind};
 
 /// The oldest ONNX Runtime that this build can use: 1.22, as 1.`OLDEST_MINOR`.
 const OLDEST_MINOR: u32 = ort::MINOR_VERSION;
 
 /// The next step for every error that a working library would cure.
 const INSTALL_HELP: &str = "`genset runtime install` fetches one that works";
+
+/// An error of the runtime itself, with its reason on one line.
+fn failed<R>(error: &ort::Error<R>, what: impl std::fmt::Display) -> Error {
+    Error::new(Kind::Runtime, format!("{what}: {}", session::one_line(error.message())))
+}

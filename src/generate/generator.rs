@@ -1,0 +1,144 @@
+//! A generator ready to run: a session bound to fixed memory.
+
+use crate::error::{Result, ResultExt};
+use crate::graph::Model;
+use crate::runtime::{ModelSource, Runtime, Session, SessionOptions, Tensor, TensorView};
+use crate::sample::{BlockInputs, Column};
+
+use super::contract::Contract;
+
+/// Turns the inputs of a block into rows of images. Belongs to one thread at a time.
+///
+/// Inputs and output stay in the same memory from call to call. A block of more rows than a call
+/// takes is made by several calls; the last is filled up by repeating its last row.
+#[derive(Debug)]
+pub struct Generator {
+    session: Session,
+    contract: Contract,
+    inputs: Vec<Tensor>,
+    output: Tensor,
+    rows_a_call: usize,
+}
+
+impl Generator {
+    /// Loads `model` for blocks of `rows` rows (samples × views).
+    ///
+    /// # Errors
+    /// Those of [`Session::open`], with the model's name.
+    pub fn open(
+        runtime: &Runtime,
+        model: &Model,
+        contract: &Contract,
+        rows: usize,
+        options: &SessionOptions,
+    ) -> Result<Self> {
+        let name = || model.name().to_owned();
+        let rows_a_call = contract.batch.rows_a_call(rows);
+        let mut options = options.clone();
+        let size = i64::try_from(rows_a_call).unwrap_or(i64::MAX);
+        let symbols = contract.batch_symbols.iter();
+        options.dimensions.extend(symbols.map(|symbol| (symbol.clone(), size)));
+        let mut session = Session::open(runtime, source(model), &options).at(name)?;
+
+        let mut inputs = Vec::with_capacity(contract.inputs.len());
+        for input in &contract.inputs {
+            let mut shape = input.row.clone();
+            if input.batched {
+                shape.insert(0, rows_a_call);
+            }
+            let tensor =
+                Tensor::new(input.element, &shape).at(|| format!("input `{}`", input.name));
+            inputs.push(tensor.at(name)?);
+        }
+        let mut output = Tensor::new(contract.element, &output_shape(contract, rows_a_call))
+            .at(|| format!("output `{}`", contract.output))
+            .at(name)?;
+        session.bind_output(&contract.output, &mut output).at(name)?;
+        Ok(Self { session, contract: contract.clone(), inputs, output, rows_a_call })
+    }
+
+    /// What it is fed and what it makes.
+    #[must_use]
+    pub fn contract(&self) -> &Contract {
+        &self.contract
+    }
+
+    /// Makes all rows of `block` and shows them to `sink`, call by call: the first row, and the
+    /// images of the rows of that call.
+    ///
+    /// # Errors
+    /// Those of the runtime, and of `sink`.
+    pub fn run(
+        &mut self,
+        block: &BlockInputs,
+        sink: &mut dyn FnMut(usize, TensorView<'_>) -> Result<()>,
+    ) -> Result<()> {
+        let image = self.contract.image.len();
+        let mut first = 0;
+        while first < block.rows {
+            let rows = self.rows_a_call.min(block.rows - first);
+            self.feed(block, first, rows)?;
+            self.session.run()?;
+            sink(first, self.output.view()?.slice(0..rows * image))?;
+            first += rows;
+        }
+        Ok(())
+    }
+
+    /// Runs once more on whatever inputs are bound, without looking at the output: the ceiling
+    /// that a benchmark compares with.
+    ///
+    /// # Errors
+    /// Those of the runtime.
+    pub fn run_again(&mut self) -> Result<usize> {
+        self.session.run()?;
+        Ok(self.rows_a_call)
+    }
+
+    fn feed(&mut self, block: &BlockInputs, first: usize, rows: usize) -> Result<()> {
+        let inputs = self.contract.inputs.iter().zip(&mut self.inputs).zip(&block.columns);
+        for ((input, tensor), column) in inputs {
+            let elements = input.elements();
+            let wanted = if input.batched { self.rows_a_call } else { 1 };
+            let given = rows.min(wanted);
+            match column {
+                Column::Float(values) => {
+                    let row = |r: usize| &values[(first + r) * elements..][..elements];
+                    tensor.write_floats(0, &values[first * elements..][..given * elements])?;
+                    for r in given..wanted {
+                        tensor.write_floats(r * elements, row(given - 1))?;
+                    }
+                }
+                Column::Integer(values) => {
+                    tensor.write_integers(0, &values[first..][..given])?;
+                    for r in given..wanted {
+                        tensor.write_integers(r, &values[first + given - 1..][..1])?;
+                    }
+                }
+            }
+            self.session.bind_input(&input.name, tensor)?;
+        }
+        Ok(())
+    }
+}
+
+/// Models with external data must be loaded from their file.
+pub(super) fn source(model: &Model) -> ModelSource<'_> {
+    match model.path() {
+        Some(path) if !model.external_files().is_empty() => ModelSource::File(path),
+        _ => ModelSource::Memory(model.bytes()),
+    }
+}
+
+fn output_shape(contract: &Contract, rows: usize) -> Vec<usize> {
+    use crate::recipe::ImageLayout::{Chw, Flat, Hwc, Nchw, Nhwc};
+    let image = &contract.image;
+    let (c, h, w) = (image.channels, image.height, image.width);
+    match contract.layout {
+        Nchw => vec![rows, c, h, w],
+        Nhwc => vec![rows, h, w, c],
+        Chw => vec![c, h, w],
+        Hwc => vec![h, w, c],
+        Flat => vec![rows, c * h * w],
+    }
+}

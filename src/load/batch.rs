@@ -1,0 +1,180 @@
+//! What the consumer gets.
+
+use std::ops::Range;
+
+use bytes::BytesMut;
+use half::f16;
+use ndarray::{ArrayView3, ArrayView5};
+
+use super::pool::Returns;
+use crate::recipe::{Dtype, Layout};
+
+/// Consecutive samples of a dataset, with all their views.
+///
+/// Dropping a batch gives its buffer back to the loader.
+#[derive(Debug)]
+pub struct Batch {
+    pub(super) index: Range<u64>,
+    pub(super) images: Images,
+    pub(super) labels: Option<Vec<i64>>,
+    pub(super) latents: Option<Latents>,
+}
+
+/// Images of a batch: `[B, V, C, H, W]` or `[B, V, H, W, C]`, contiguous, aligned to 64 bytes.
+#[derive(Debug)]
+pub struct Images {
+    pub(super) bytes: BytesMut,
+    pub(super) format: Format,
+    pub(super) samples: usize,
+    pub(super) returns: Option<Returns>,
+}
+
+/// Shape and type of the images of one sample.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Format {
+    pub views: usize,
+    pub channels: usize,
+    pub height: usize,
+    pub width: usize,
+    pub dtype: Dtype,
+    pub layout: Layout,
+}
+
+#[derive(Debug)]
+pub(super) struct Latents {
+    pub values: Vec<f32>,
+    pub shape: [usize; 3],
+}
+
+impl Format {
+    pub fn image_bytes(&self) -> usize {
+        self.channels * self.height * self.width * self.dtype.size()
+    }
+
+    pub fn sample_bytes(&self) -> usize {
+        self.views * self.image_bytes()
+    }
+}
+
+impl Batch {
+    /// The indices of its samples.
+    #[must_use]
+    pub fn index(&self) -> Range<u64> {
+        self.index.clone()
+    }
+
+    /// How many samples it has: B.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.images.samples
+    }
+
+    /// Whether it has no sample; a loader gives no such batch.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The images.
+    #[must_use]
+    pub fn images(&self) -> &Images {
+        &self.images
+    }
+
+    /// The class of each sample, `[B]`, if the generator has classes.
+    #[must_use]
+    pub fn labels(&self) -> Option<&[i64]> {
+        self.labels.as_deref()
+    }
+
+    /// The latents that each view was made from, `[B, V, Z]`, if they were asked for.
+    #[must_use]
+    pub fn latents(&self) -> Option<ArrayView3<'_, f32>> {
+        let latents = self.latents.as_ref()?;
+        ArrayView3::from_shape(latents.shape, &latents.values).ok()
+    }
+}
+
+impl Images {
+    /// `[B, V, C, H, W]`, or `[B, V, H, W, C]` if the recipe delivers that layout.
+    #[must_use]
+    pub fn shape(&self) -> [usize; 5] {
+        let f = &self.format;
+        match f.layout {
+            Layout::Nchw => [self.samples, f.views, f.channels, f.height, f.width],
+            Layout::Nhwc => [self.samples, f.views, f.height, f.width, f.channels],
+        }
+    }
+
+    /// The element type.
+    #[must_use]
+    pub fn dtype(&self) -> Dtype {
+        self.format.dtype
+    }
+
+    /// The order of dimensions.
+    #[must_use]
+    pub fn layout(&self) -> Layout {
+        self.format.layout
+    }
+
+    /// All bytes, sample by sample, view by view.
+    #[must_use]
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// The bytes of all views of the `i`-th sample of the batch.
+    ///
+    /// # Panics
+    /// If there is no such sample.
+    #[must_use]
+    pub fn sample_bytes(&self, i: usize) -> &[u8] {
+        let len = self.format.sample_bytes();
+        &self.bytes[i * len..][..len]
+    }
+
+    /// The bytes of view `v` of the `i`-th sample of the batch.
+    ///
+    /// # Panics
+    /// If there is no such sample or view.
+    #[must_use]
+    pub fn view_bytes(&self, i: usize, v: usize) -> &[u8] {
+        let len = self.format.image_bytes();
+        &self.sample_bytes(i)[v * len..][..len]
+    }
+
+    /// The images as bytes, if they are delivered so.
+    #[must_use]
+    pub fn as_u8(&self) -> Option<ArrayView5<'_, u8>> {
+        self.array(Dtype::U8)
+    }
+
+    /// The images as 32-bit floats, if they are delivered so.
+    #[must_use]
+    pub fn as_f32(&self) -> Option<ArrayView5<'_, f32>> {
+        self.array(Dtype::F32)
+    }
+
+    /// The images as half-precision floats, if they are delivered so.
+    #[must_use]
+    pub fn as_f16(&self) -> Option<ArrayView5<'_, f16>> {
+        self.array(Dtype::F16)
+    }
+
+    fn array<T: bytemuck::Pod>(&self, dtype: Dtype) -> Option<ArrayView5<'_, T>> {
+        if self.format.dtype != dtype {
+            return None;
+        }
+        let elements = bytemuck::try_cast_slice(&self.bytes).ok()?;
+        ArrayView5::from_shape(self.shape(), elements).ok()
+    }
+}
+
+impl Drop for Images {
+    fn drop(&mut self) {
+        if let Some(returns) = &self.returns {
+            returns.give(std::mem::take(&mut self.bytes));
+        }
+    }
+}

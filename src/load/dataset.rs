@@ -1,0 +1,354 @@
+//! Random access: any sample of a dataset by its index.
+
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::batch::{Batch, Format, Images};
+use super::pool::aligned;
+use super::worker::bad_sample;
+use crate::error::{Error, Kind, Result, ResultExt};
+use crate::generate::{Builtin, Contract, Generator, InputContract, output_shape, resolve};
+use crate::graph::Model;
+use crate::recipe::{BUILTIN_PREFIX, Digest, ModelRef, Precision, Recipe, Samples};
+use crate::runtime::{Provider, Runtime, Search, SessionOptions};
+use crate::sample::{BlockInputs, Plan, Sampler};
+use crate::view::Delivery;
+
+/// A generated dataset: what `ImageFolder` is to a folder.
+///
+/// Cheap to clone; clones share model and sessions. Usable from any number of threads.
+#[derive(Debug, Clone)]
+pub struct Dataset(Arc<Inner>);
+
+/// Where and how a dataset's generator runs.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// How to find ONNX Runtime.
+    pub search: Search,
+    /// Execution providers in order of preference; empty means the CPU.
+    pub providers: Vec<Provider>,
+    /// Threads inside one generator call. Default 1: more workers scale better than more threads.
+    pub threads: usize,
+    /// `key=value` settings put over the recipe.
+    pub settings: Vec<String>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { search: Search::default(), providers: Vec::new(), threads: 1, settings: Vec::new() }
+    }
+}
+
+#[derive(Debug)]
+pub(super) struct Inner {
+    pub recipe: Recipe,
+    pub model: Model,
+    pub contract: Contract,
+    pub sampler: Sampler,
+    pub delivery: Arc<Delivery>,
+    pub format: Format,
+    pub digest: Digest,
+    pub options: Options,
+    runtime: &'static Runtime,
+    /// The session of random access and the block it made last.
+    access: Mutex<Option<Access>>,
+}
+
+#[derive(Debug)]
+struct Access {
+    generator: Generator,
+    inputs: BlockInputs,
+    /// The first sample of the block that `bytes` holds, if it holds one.
+    first: Option<u64>,
+    bytes: Vec<u64>,
+}
+
+impl Dataset {
+    /// Opens a recipe: a path, or `builtin:NAME`.
+    ///
+    /// # Errors
+    /// [`Kind::Io`], [`Kind::Recipe`] or [`Kind::Model`] for files that cannot be read or do not
+    /// fit each other, [`Kind::Runtime`] if ONNX Runtime is not there.
+    pub fn open(recipe: impl AsRef<Path>) -> Result<Self> {
+        Self::open_with(recipe, Options::default())
+    }
+
+    /// As [`Dataset::open`], with options.
+    ///
+    /// # Errors
+    /// As [`Dataset::open`].
+    pub fn open_with(recipe: impl AsRef<Path>, options: Options) -> Result<Self> {
+        let recipe = read_recipe(recipe.as_ref(), &options.settings)?;
+        Self::from_recipe(recipe, options)
+    }
+
+    /// A dataset of a recipe that was read or written elsewhere.
+    ///
+    /// # Errors
+    /// As [`Dataset::open`].
+    pub fn from_recipe(mut recipe: Recipe, options: Options) -> Result<Self> {
+        let model = read_model(&recipe)?;
+        if recipe.generator.precision != Precision::F32 {
+            return Err(Error::new(
+                Kind::Provider,
+                format!("precision {} is not available", recipe.generator.precision.name()),
+            )
+            .at("generator.precision")
+            .help("every provider runs f32; reduced precision is not built in yet"));
+        }
+        let runtime = Runtime::open(&options.search)?;
+        let contract = resolve(&mut recipe, &model, &mut |recipe, inputs, batch, output| {
+            output_shape(runtime, &model, recipe, inputs, batch, output)
+        })?;
+        let digest = recipe.digest(|hasher| model.hash_into(hasher))?;
+        let elements: Vec<usize> = contract.inputs.iter().map(InputContract::elements).collect();
+        let sampler = Sampler::new(&recipe, &elements)?;
+        let delivery = Arc::new(Delivery::new(contract.image, &recipe.output)?);
+        let format = Format {
+            views: recipe.views.count as usize,
+            channels: contract.image.channels,
+            height: contract.image.height,
+            width: contract.image.width,
+            dtype: recipe.output.dtype,
+            layout: recipe.output.layout,
+        };
+        Ok(Self(Arc::new(Inner {
+            recipe,
+            model,
+            contract,
+            sampler,
+            delivery,
+            format,
+            digest,
+            options,
+            runtime,
+            access: Mutex::new(None),
+        })))
+    }
+
+    pub(super) fn inner(&self) -> Arc<Inner> {
+        Arc::clone(&self.0)
+    }
+
+    /// The recipe, with everything filled in that the model says.
+    #[must_use]
+    pub fn recipe(&self) -> &Recipe {
+        &self.0.recipe
+    }
+
+    /// The model.
+    #[must_use]
+    pub fn model(&self) -> &Model {
+        &self.0.model
+    }
+
+    /// What the model's inputs and outputs mean.
+    #[must_use]
+    pub fn contract(&self) -> &Contract {
+        &self.0.contract
+    }
+
+    /// The ONNX Runtime that it runs on.
+    #[must_use]
+    pub fn runtime(&self) -> &'static Runtime {
+        self.0.runtime
+    }
+
+    /// The dataset's identity.
+    #[must_use]
+    pub fn digest(&self) -> Digest {
+        self.0.digest
+    }
+
+    /// How many samples there are; `None` if there is no end.
+    #[must_use]
+    pub fn len(&self) -> Option<u64> {
+        self.0.recipe.samples.finite()
+    }
+
+    /// Never: a recipe has at least one sample.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.recipe.samples == Samples::Finite(0)
+    }
+
+    /// Bytes of one delivered sample, all views together.
+    #[must_use]
+    pub fn sample_bytes(&self) -> usize {
+        self.0.format.sample_bytes()
+    }
+
+    /// Everything that is drawn for sample `index`, without making its images.
+    ///
+    /// # Errors
+    /// [`Kind::Argument`] if there is no such sample.
+    pub fn plan(&self, index: u64) -> Result<Plan> {
+        self.check_index(index)?;
+        Ok(self.0.sampler.plan(index))
+    }
+
+    /// Sample `index` as a batch of one: the same bytes that any loader delivers at that index.
+    ///
+    /// Makes the whole block that the sample is in and keeps it, so neighbours come for nothing.
+    /// Takes a lock: for more than one thread, a loader is faster.
+    ///
+    /// # Errors
+    /// [`Kind::Argument`] if there is no such sample, [`Kind::Sample`] if its image is not finite,
+    /// and those of the runtime.
+    pub fn get(&self, index: u64) -> Result<Batch> {
+        self.check_index(index)?;
+        let inner = &self.0;
+        let block = u64::from(inner.recipe.generator.block);
+        let first = index / block * block;
+        let mut guard = inner.access.lock().unwrap_or_else(PoisonError::into_inner);
+        let access = match &mut *guard {
+            Some(access) => access,
+            empty => empty.insert(inner.new_access()?),
+        };
+        let sample_bytes = inner.format.sample_bytes();
+        let place = usize::try_from(index - first).unwrap_or(0) * sample_bytes;
+        let mut bytes = aligned(sample_bytes);
+        if access.first == Some(first) {
+            let made: &[u8] = bytemuck::cast_slice(&access.bytes);
+            bytes.copy_from_slice(&made[place..][..sample_bytes]);
+        } else {
+            access.make(inner, first, index)?;
+            let made: &[u8] = bytemuck::cast_slice(&access.bytes);
+            bytes.copy_from_slice(&made[place..][..sample_bytes]);
+        }
+        drop(guard);
+        Ok(Batch {
+            index: index..index + 1,
+            labels: inner.sampler.label(index).map(|label| vec![i64::from(label)]),
+            latents: Some(super::loader::latents(&inner.sampler, &(index..index + 1))),
+            images: Images { bytes, format: inner.format, samples: 1, returns: None },
+        })
+    }
+
+    /// A generator like those of the loader's workers, for measuring its bare speed.
+    ///
+    /// # Errors
+    /// Those of loading the model.
+    pub fn generator(&self) -> Result<Generator> {
+        self.0.generator()
+    }
+
+    /// What one generator call is fed for the block that holds sample `index`.
+    #[must_use]
+    pub fn block_inputs(&self, index: u64) -> BlockInputs {
+        let block = self.0.recipe.generator.block;
+        let mut inputs = BlockInputs::default();
+        self.0.sampler.fill(index / u64::from(block) * u64::from(block), block, &mut inputs);
+        inputs
+    }
+
+    fn check_index(&self, index: u64) -> Result<()> {
+        let end = self.0.recipe.samples.end();
+        if index < end {
+            return Ok(());
+        }
+        Err(Error::new(
+            Kind::Argument,
+            format!("there is no sample {index}: the dataset has {end} (0 to {})", end - 1),
+        ))
+    }
+}
+
+impl Inner {
+    /// Rows of one block: samples × views.
+    pub fn rows(&self) -> usize {
+        self.recipe.generator.block as usize * self.recipe.views.count as usize
+    }
+
+    pub fn generator(&self) -> Result<Generator> {
+        let options = SessionOptions {
+            providers: self.options.providers.clone(),
+            threads: self.options.threads,
+            dimensions: Vec::new(),
+        };
+        Generator::open(self.runtime, &self.model, &self.contract, self.rows(), &options)
+    }
+
+    fn new_access(&self) -> Result<Access> {
+        let bytes = self.recipe.generator.block as usize * self.format.sample_bytes();
+        Ok(Access {
+            generator: self.generator()?,
+            inputs: BlockInputs::default(),
+            first: None,
+            bytes: vec![0; bytes.div_ceil(8)],
+        })
+    }
+}
+
+impl Access {
+    /// Makes the block from `first` on. A bad image spoils only its own sample: it is an error if
+    /// that is `wanted`, and otherwise the block is not kept.
+    fn make(&mut self, inner: &Inner, first: u64, wanted: u64) -> Result<()> {
+        self.first = None;
+        inner.sampler.fill(first, inner.recipe.generator.block, &mut self.inputs);
+        let (views, image) = (inner.format.views, inner.format.image_bytes());
+        let len = inner.delivery.format().len();
+        let bytes: &mut [u8] = bytemuck::cast_slice_mut(&mut self.bytes);
+        let mut whole = true;
+        self.generator.run(&self.inputs, &mut |first_row, rows| {
+            for row in 0..rows.len() / len {
+                let out = &mut bytes[(first_row + row) * image..][..image];
+                let values = rows.slice(row * len..(row + 1) * len);
+                if let Err(bad) = inner.delivery.write(values, out) {
+                    let (i, view) = ((first_row + row) / views, (first_row + row) % views);
+                    if first + i as u64 == wanted {
+                        return Err(bad_sample(wanted, view, bad.value));
+                    }
+                    whole = false;
+                }
+            }
+            Ok(())
+        })?;
+        self.first = whole.then_some(first);
+        Ok(())
+    }
+}
+
+/// Reads `builtin:NAME` or a recipe file, with settings put over it.
+pub(crate) fn read_recipe(recipe: &Path, settings: &[String]) -> Result<Recipe> {
+    let name = recipe.to_str().and_then(|text| text.strip_prefix(BUILTIN_PREFIX));
+    let Some(name) = name else {
+        return Recipe::read_with(recipe, settings);
+    };
+    let builtin = Builtin::find(name)?;
+    let file = format!("{BUILTIN_PREFIX}{name}");
+    let mut recipe = Recipe::parse_with(builtin.recipe, &file, name, Path::new("."), settings)?;
+    recipe.generator.model = ModelRef::Builtin(name.to_owned());
+    Ok(recipe)
+}
+
+/// Reads the model that a recipe names, from inside the recipe's folder only.
+pub(crate) fn read_model(recipe: &Recipe) -> Result<Model> {
+    match (&recipe.generator.model, recipe.model_path()) {
+        (ModelRef::File(_), Some(path)) => {
+            stay_inside(&recipe.folder, &path)?;
+            Model::read(&path).at(|| "generator.model")
+        }
+        (ModelRef::Builtin(name), _) => {
+            Model::from_bytes(&format!("{BUILTIN_PREFIX}{name}"), Builtin::find(name)?.bytes())
+        }
+        (ModelRef::File(_), None) => unreachable!("a file has a path"),
+    }
+}
+
+/// Follows links: a model that is one may lead outside.
+fn stay_inside(folder: &Path, path: &Path) -> Result<()> {
+    let (Ok(folder), Ok(real)) = (folder.canonicalize(), path.canonicalize()) else {
+        // Reading it will say what is missing.
+        return Ok(());
+    };
+    if real.starts_with(&folder) {
+        return Ok(());
+    }
+    Err(Error::new(
+        Kind::Recipe,
+        format!("{} leads to {}, outside the recipe's folder", path.display(), real.display()),
+    )
+    .at("generator.model")
+    .help("put the model itself beside the recipe"))
+}

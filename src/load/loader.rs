@@ -1,0 +1,291 @@
+//! The ordered hand-over: collects the parts of batches and gives them out in order.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use bytes::BytesMut;
+use crossbeam::channel::{Receiver, RecvTimeoutError, Sender};
+
+use super::batch::{Batch, Images, Latents};
+use super::planner::Context;
+use super::pool::Returns;
+use super::shares::Step;
+use super::state::{State, Stop, interrupted};
+use super::statistics::Statistics;
+use crate::error::{Error, Kind, Result};
+use crate::recipe::Digest;
+use crate::sample::{BlockInputs, Sampler};
+
+/// How often a waiting consumer looks whether it was told to stop.
+const LOOK: Duration = Duration::from_millis(50);
+
+/// What the stages tell the consumer.
+#[derive(Debug)]
+pub(super) enum Event {
+    /// The next batch in order has been planned.
+    Opened { epoch: u64, step: Step, returns: Returns },
+    /// A part of a batch is made; `offset` in samples.
+    Part { sequence: u64, offset: usize, bytes: BytesMut },
+    /// A block of this batch could not be made.
+    Failed { sequence: u64, error: Error },
+    /// Every batch has been planned.
+    End,
+}
+
+/// A batch that is being made.
+#[derive(Debug)]
+struct Pending {
+    epoch: u64,
+    step: Step,
+    returns: Returns,
+    parts: Vec<(usize, BytesMut)>,
+    missing: usize,
+    error: Option<Error>,
+}
+
+/// Batches in order. Ends after the last one, or after the first error.
+///
+/// Threads end when it is dropped.
+pub struct Loader {
+    pub(super) context: Arc<Context>,
+    pub(super) digest: Digest,
+    /// The user's switch, which other loaders may share.
+    pub(super) user_stop: Stop,
+    /// Emptied to let the stages go.
+    pub(super) channels: Option<(Receiver<Event>, Sender<u64>)>,
+    pub(super) threads: Vec<JoinHandle<()>>,
+    pub(super) in_order: InOrder,
+    pub(super) state: State,
+    pub(super) epochs: Option<u64>,
+    pub(super) end: u64,
+    pub(super) workers: usize,
+    pub(super) prefetch: usize,
+    pub(super) consumer_waited: Duration,
+    pub(super) delivered: (u64, u64),
+}
+
+/// The batches under way, oldest first.
+#[derive(Debug, Default)]
+pub(super) struct InOrder {
+    pending: VecDeque<Pending>,
+    /// The sequence number of the oldest.
+    first: u64,
+    planned_all: bool,
+}
+
+impl InOrder {
+    fn take(&mut self, event: Event) {
+        match event {
+            Event::Opened { epoch, step, returns } => {
+                let missing = usize::try_from(step.range.end - step.range.start).unwrap_or(0);
+                let parts = Vec::new();
+                self.pending.push_back(Pending {
+                    epoch,
+                    step,
+                    returns,
+                    parts,
+                    missing,
+                    error: None,
+                });
+            }
+            Event::Part { sequence, offset, bytes } => {
+                if let Some(pending) = self.get(sequence) {
+                    pending.parts.push((offset, bytes));
+                }
+            }
+            Event::Failed { sequence, error } => {
+                if let Some(pending) = self.get(sequence) {
+                    pending.error.get_or_insert(error);
+                }
+            }
+            Event::End => self.planned_all = true,
+        }
+    }
+
+    fn get(&mut self, sequence: u64) -> Option<&mut Pending> {
+        self.pending.get_mut(usize::try_from(sequence.checked_sub(self.first)?).ok()?)
+    }
+
+    /// The oldest batch, if it is complete or has failed.
+    fn ready(&mut self, sample_bytes: usize) -> Option<Pending> {
+        let oldest = self.pending.front()?;
+        let made: usize = oldest.parts.iter().map(|(_, part)| part.len() / sample_bytes).sum();
+        if oldest.error.is_none() && made < oldest.missing {
+            return None;
+        }
+        self.first += 1;
+        self.pending.pop_front()
+    }
+}
+
+impl Loader {
+    /// Where this loader is. Counts batches that were handed out.
+    #[must_use]
+    pub fn state(&self) -> State {
+        self.state.clone()
+    }
+
+    /// The dataset's identity.
+    #[must_use]
+    pub fn digest(&self) -> Digest {
+        self.digest
+    }
+
+    /// Generator sessions at work.
+    #[must_use]
+    pub fn workers(&self) -> usize {
+        self.workers
+    }
+
+    /// Batches that may be under way, as asked for or as memory allows.
+    #[must_use]
+    pub fn prefetch(&self) -> usize {
+        self.prefetch
+    }
+
+    /// Where the time has gone so far.
+    #[must_use]
+    pub fn statistics(&self) -> Statistics {
+        let counters = &self.context.counters;
+        Statistics {
+            latents: counters.latents.get(),
+            planner_blocked: counters.planner_blocked.get(),
+            generator: counters.generator.get(),
+            views: counters.views.get(),
+            workers_idle: counters.workers_idle.get(),
+            consumer_waited: self.consumer_waited,
+            samples: self.delivered.0,
+            images: self.delivered.1,
+            calls: counters.calls.load(Ordering::Relaxed),
+        }
+    }
+
+    /// Waits for the oldest batch under way; `None` after the last.
+    fn wait(&mut self) -> Option<Result<Pending>> {
+        let begun = Instant::now();
+        let sample_bytes = self.context.format.sample_bytes();
+        let result = loop {
+            if self.user_stop.is_stopped() {
+                break Some(Err(interrupted()));
+            }
+            if let Some(ready) = self.in_order.ready(sample_bytes) {
+                break Some(Ok(ready));
+            }
+            if self.in_order.planned_all && self.in_order.pending.is_empty() {
+                break None;
+            }
+            let (events, _) = self.channels.as_ref()?;
+            match events.recv_timeout(LOOK) {
+                Ok(event) => self.in_order.take(event),
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => {
+                    let message = "the loader's threads ended before the last batch";
+                    break Some(Err(Error::new(Kind::Worker, message)));
+                }
+            }
+        };
+        self.consumer_waited += begun.elapsed();
+        result
+    }
+
+    fn hand_out(&mut self, pending: Pending) -> Result<Batch> {
+        let Pending { epoch, step, returns, mut parts, error, .. } = pending;
+        if let Some(error) = error {
+            return Err(error);
+        }
+        parts.sort_unstable_by_key(|(offset, _)| *offset);
+        let mut parts = parts.into_iter().map(|(_, bytes)| bytes);
+        let mut bytes = parts.next().unwrap_or_default();
+        for part in parts {
+            debug_assert_eq!(bytes.as_ptr().wrapping_add(bytes.len()), part.as_ptr(), "no copy");
+            bytes.unsplit(part);
+        }
+        let samples = step.range.end - step.range.start;
+        if let Some((_, credits)) = &self.channels {
+            // The planner is gone after the last batch.
+            let _ = credits.send(samples);
+        }
+        (self.state.epoch, self.state.next) = (epoch, step.next);
+        if step.next >= self.end && self.epochs != Some(epoch + 1) {
+            (self.state.epoch, self.state.next) = (epoch + 1, 0);
+        }
+        let images = samples * self.context.format.views as u64;
+        self.delivered = (self.delivered.0 + samples, self.delivered.1 + images);
+        let index = step.range;
+        let samples = usize::try_from(samples).unwrap_or(usize::MAX);
+        Ok(Batch {
+            labels: labels(&self.context, &index),
+            latents: self.context.want_latents.then(|| latents(&self.context.sampler, &index)),
+            images: Images { bytes, format: self.context.format, samples, returns: Some(returns) },
+            index,
+        })
+    }
+
+    /// Lets every thread go and waits for it: at most one generator call.
+    fn shut_down(&mut self) {
+        self.context.stop.stop();
+        self.channels = None;
+        for thread in self.threads.drain(..) {
+            // A panic was caught and reported where it happened.
+            let _ = thread.join();
+        }
+        self.in_order = InOrder::default();
+    }
+}
+
+/// The labels of some samples; cheap enough to be drawn again where they are needed.
+pub(super) fn labels(context: &Context, index: &std::ops::Range<u64>) -> Option<Vec<i64>> {
+    index.clone().map(|i| context.sampler.label(i).map(i64::from)).collect()
+}
+
+/// The latents of every view of some samples: `[samples, V, Z]`.
+pub(super) fn latents(sampler: &Sampler, index: &std::ops::Range<u64>) -> Latents {
+    let (views, len) = (sampler.views() as usize, sampler.latent_len());
+    let samples = usize::try_from(index.end - index.start).unwrap_or(0);
+    let mut values = vec![0.0; samples * views * len];
+    let mut block = BlockInputs::default();
+    for (sample, out) in index.clone().zip(values.chunks_mut((views * len).max(1))) {
+        sampler.fill(sample, 1, &mut block);
+        for (view, out) in out.chunks_mut(len.max(1)).enumerate() {
+            sampler.latent_of_row(&block, view, out);
+        }
+    }
+    Latents { values, shape: [samples, views, len] }
+}
+
+impl Iterator for Loader {
+    type Item = Result<Batch>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let batch = match self.wait()? {
+            Ok(pending) => self.hand_out(pending),
+            Err(error) => Err(error),
+        };
+        if batch.is_err() {
+            self.shut_down();
+        }
+        Some(batch)
+    }
+}
+
+impl std::iter::FusedIterator for Loader {}
+
+impl Drop for Loader {
+    fn drop(&mut self) {
+        self.shut_down();
+    }
+}
+
+impl fmt::Debug for Loader {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Loader")
+            .field("state", &self.state)
+            .field("workers", &self.workers)
+            .field("prefetch", &self.prefetch)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,28 @@
+//! The pipeline: from a recipe to batches, in order, bounded, the same bytes every time.
+//!
+//! A [`Dataset`] joins recipe, model and runtime and gives any sample by its index. Its
+//! [`Loader`] streams them: one thread plans blocks (latents, labels, where each image goes), the
+//! workers run one generator session each and write delivered images straight into batch
+//! buffers, the consumer takes batches in order. `README.md` in this folder draws it.
+//!
+//! The room knows threads but no file formats.
+
+mod batch;
+mod builder;
+mod dataset;
+mod digest;
+mod loader;
+mod planner;
+mod pool;
+mod shares;
+mod state;
+mod statistics;
+mod worker;
+
+pub use batch::{Batch, Images};
+pub use builder::{DEFAULT_MEMORY, LoaderBuilder};
+pub use dataset::{Dataset, Options};
+pub use digest::SampleDigests;
+pub use loader::Loader;
+pub use state::{State, Stop};
+pub use statistics::{Stage, Statistics};

@@ -1,0 +1,195 @@
+//! The latent stage: cuts batches into pieces, pieces into jobs, and fills in what each job's
+//! generator call is fed. One thread, always ahead of the workers, never ahead of its credits.
+
+use std::iter::Peekable;
+use std::ops::Range;
+use std::sync::Arc;
+use std::time::Instant;
+
+use bytes::BytesMut;
+use crossbeam::channel::{Receiver, Sender};
+
+use super::batch::Format;
+use super::loader::Event;
+use super::pool::Pool;
+use super::shares::{Share, Step};
+use super::state::Stop;
+use super::statistics::Counters;
+use crate::sample::{BlockInputs, Sampler};
+
+/// What all stages of one loader know.
+#[derive(Debug)]
+pub(super) struct Context {
+    pub sampler: Sampler,
+    pub format: Format,
+    /// Samples a block.
+    pub block: u32,
+    pub want_latents: bool,
+    /// Set by whoever ends the loader: the consumer's drop, an error, the user's [`Stop`].
+    pub stop: Stop,
+    pub counters: Counters,
+}
+
+/// One generator call: a block, and where its images go.
+#[derive(Debug)]
+pub(super) struct Job {
+    /// The first sample of the block.
+    pub first: u64,
+    pub inputs: BlockInputs,
+    pub pieces: Vec<Piece>,
+}
+
+/// Consecutive samples of a block that go to consecutive places in one batch.
+#[derive(Debug)]
+pub(super) struct Piece {
+    /// Counts the batches of this loader, in the order of delivery.
+    pub sequence: u64,
+    pub samples: Range<u64>,
+    /// Where in the batch, in samples.
+    pub offset: usize,
+    /// The part of the batch's buffer.
+    pub out: BytesMut,
+}
+
+/// A piece before it has memory.
+#[derive(Debug, Clone)]
+struct Cut {
+    sequence: u64,
+    epoch: u64,
+    step: Step,
+    samples: Range<u64>,
+}
+
+/// A batch that has been opened and not yet cut to its end.
+#[derive(Debug)]
+struct Open {
+    sequence: u64,
+    rest: BytesMut,
+}
+
+pub(super) struct Planner {
+    pub context: Arc<Context>,
+    pub share: Share,
+    /// Where to begin.
+    pub epoch: u64,
+    pub next: u64,
+    /// Where a pass ends, and how many passes there are (`None`: for ever).
+    pub end: u64,
+    pub last_epoch: Option<u64>,
+    /// Samples that may be under way.
+    pub window: u64,
+    pub pool: Pool,
+    pub credits: Receiver<u64>,
+    pub jobs: Sender<Job>,
+    pub events: Sender<Event>,
+    /// Inputs that workers have done with.
+    pub used: Receiver<BlockInputs>,
+}
+
+impl Planner {
+    /// Plans until the dataset ends, the loader is dropped, or it is stopped.
+    pub fn run(self) {
+        let mut available = self.window;
+        let mut open: Option<Open> = None;
+        let mut cuts = self.cuts().peekable();
+        while let Some(group) = next_block(&mut cuts, self.context.block) {
+            let samples: u64 = group.iter().map(|cut| length(&cut.samples)).sum();
+            let waiting = Instant::now();
+            while available < samples {
+                match self.credits.recv() {
+                    Ok(credit) => available += credit,
+                    Err(_) => return,
+                }
+            }
+            available -= samples;
+            self.context.counters.planner_blocked.add(waiting.elapsed());
+            if self.context.stop.is_stopped() {
+                return;
+            }
+            let Some(job) = self.job(group, &mut open) else { return };
+            if self.jobs.send(job).is_err() {
+                return;
+            }
+        }
+        // The consumer may be gone already.
+        let _ = self.events.send(Event::End);
+    }
+
+    /// All pieces of this rank's batches, in order, cut at block boundaries.
+    fn cuts(&self) -> impl Iterator<Item = Cut> + use<> {
+        let (share, end, block) = (self.share, self.end, u64::from(self.context.block));
+        let (first_epoch, first) = (self.epoch, self.next);
+        let epochs = first_epoch..self.last_epoch.unwrap_or(u64::MAX);
+        let steps = epochs.flat_map(move |epoch| {
+            let from = if epoch == first_epoch { first } else { 0 };
+            share.steps(from, end).map(move |step| (epoch, step))
+        });
+        (0..).zip(steps).flat_map(move |(sequence, (epoch, step))| {
+            let range = step.range.clone();
+            let mut at = range.start;
+            std::iter::from_fn(move || {
+                if at >= range.end {
+                    return None;
+                }
+                let samples = at..range.end.min((at / block + 1) * block);
+                at = samples.end;
+                Some(Cut { sequence, epoch, step: step.clone(), samples })
+            })
+        })
+    }
+
+    /// Opens the batches that begin in `group`, cuts their buffers, and draws the inputs.
+    fn job(&self, group: Vec<Cut>, open: &mut Option<Open>) -> Option<Job> {
+        let drawing = Instant::now();
+        let block = u64::from(self.context.block);
+        let first = group.first()?.samples.start / block * block;
+        let mut inputs = self.used.try_recv().unwrap_or_default();
+        self.context.sampler.fill(first, self.context.block, &mut inputs);
+        self.context.counters.latents.add(drawing.elapsed());
+
+        let sample_bytes = self.context.format.sample_bytes();
+        let mut pieces = Vec::with_capacity(group.len());
+        for cut in group {
+            if open.as_ref().is_none_or(|open| open.sequence != cut.sequence) {
+                let samples = usize::try_from(length(&cut.step.range)).ok()?;
+                let rest = self.pool.take(samples * sample_bytes);
+                *open = Some(Open { sequence: cut.sequence, rest });
+                self.events
+                    .send(Event::Opened {
+                        epoch: cut.epoch,
+                        step: cut.step.clone(),
+                        returns: self.pool.returns(),
+                    })
+                    .ok()?;
+            }
+            let samples = usize::try_from(length(&cut.samples)).ok()?;
+            let rest = &mut open.as_mut()?.rest;
+            let tail = rest.split_off(samples * sample_bytes);
+            let out = std::mem::replace(rest, tail);
+            let offset = usize::try_from(cut.samples.start - cut.step.range.start).ok()?;
+            pieces.push(Piece { sequence: cut.sequence, samples: cut.samples, offset, out });
+        }
+        Some(Job { first, inputs, pieces })
+    }
+}
+
+/// The next run of cuts that lie in one block, in rising order.
+fn next_block(cuts: &mut Peekable<impl Iterator<Item = Cut>>, block: u32) -> Option<Vec<Cut>> {
+    let block = u64::from(block);
+    let first = cuts.next()?;
+    let number = first.samples.start / block;
+    let mut end = first.samples.end;
+    let mut group = vec![first];
+    // A pass that begins anew goes back, so a small dataset does not make one endless group.
+    while let Some(cut) =
+        cuts.next_if(|cut| cut.samples.start / block == number && cut.samples.start >= end)
+    {
+        end = cut.samples.end;
+        group.push(cut);
+    }
+    Some(group)
+}
+
+fn length(range: &Range<u64>) -> u64 {
+    range.end - range.start
+}

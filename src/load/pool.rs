@@ -1,0 +1,97 @@
+//! Batch buffers that come back.
+//!
+//! A buffer is aligned to 64 bytes (a cache line, and what DLPack asks for) and is handed out
+//! zeroed once. When a batch is dropped its buffer returns here, if it is of the usual size and
+//! the pool is not full.
+
+use bytes::BytesMut;
+use crossbeam::channel::{Receiver, Sender, bounded};
+
+/// Start of every buffer, in bytes.
+pub(super) const ALIGNMENT: usize = 64;
+
+/// Gives out buffers; owned by the planner.
+#[derive(Debug)]
+pub(super) struct Pool {
+    size: usize,
+    back: Receiver<BytesMut>,
+    returns: Sender<BytesMut>,
+}
+
+/// Takes buffers back; held by every batch.
+#[derive(Debug, Clone)]
+pub(super) struct Returns {
+    size: usize,
+    sender: Sender<BytesMut>,
+}
+
+impl Pool {
+    /// A pool of buffers of `size` bytes that keeps at most `spare` unused ones.
+    pub fn new(size: usize, spare: usize) -> Self {
+        let (returns, back) = bounded(spare);
+        Self { size, back, returns }
+    }
+
+    /// A buffer of `len` bytes: a used one if it is of the usual size and there is one.
+    pub fn take(&self, len: usize) -> BytesMut {
+        if len == self.size
+            && let Ok(buffer) = self.back.try_recv()
+        {
+            return buffer;
+        }
+        aligned(len)
+    }
+
+    pub fn returns(&self) -> Returns {
+        Returns { size: self.size, sender: self.returns.clone() }
+    }
+}
+
+impl Returns {
+    pub fn give(&self, buffer: BytesMut) {
+        if buffer.len() == self.size {
+            // Full or closed: the buffer is freed.
+            let _ = self.sender.try_send(buffer);
+        }
+    }
+}
+
+/// A zeroed, aligned buffer of `len` bytes.
+pub(super) fn aligned(len: usize) -> BytesMut {
+    let mut buffer = BytesMut::zeroed(len + ALIGNMENT);
+    let skip = buffer.as_ptr().align_offset(ALIGNMENT);
+    let mut buffer = buffer.split_off(skip.min(ALIGNMENT));
+    buffer.truncate(len);
+    buffer
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn buffers_are_aligned_and_come_back() {
+        let pool = Pool::new(100, 1);
+        let buffer = pool.take(100);
+        let address = buffer.as_ptr();
+        assert_eq!((address.align_offset(ALIGNMENT), buffer.len()), (0, 100));
+        pool.returns().give(buffer);
+        pool.returns().give(pool.take(7));
+        assert_eq!(pool.take(100).as_ptr(), address);
+    }
+
+    #[test]
+    fn split_and_joined_buffers_are_not_copied() {
+        let mut buffer = aligned(96);
+        let address = buffer.as_ptr();
+        for _ in 0..3 {
+            let mut tail = buffer.split_off(32);
+            let end = tail.split_off(40);
+            tail.fill(7);
+            tail.unsplit(end);
+            buffer.unsplit(tail);
+            assert_eq!((buffer.as_ptr(), buffer.len()), (address, 96));
+        }
+        assert_eq!(buffer[31..33], [0, 7]);
+    }
+}

@@ -1,0 +1,134 @@
+//! Which samples a rank delivers, step by step.
+//!
+//! In step `s` the world takes the next `world × batch` samples, and rank `r` the `r`-th batch of
+//! them. So after any step all ranks together have delivered a prefix of the dataset, and one
+//! number says where to go on, whatever batch size or world size comes next. What is left at the
+//! end is shared out in contiguous, nearly equal parts, so every sample is delivered once.
+
+use std::ops::Range;
+
+use crate::error::{Error, Kind, Result};
+
+/// One rank of a world.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Share {
+    pub rank: u64,
+    pub world: u64,
+    pub batch: u64,
+    pub drop_last: bool,
+}
+
+/// One batch to be delivered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Step {
+    /// The samples of the batch; never empty.
+    pub range: Range<u64>,
+    /// Where the whole world goes on afterwards.
+    pub next: u64,
+}
+
+impl Share {
+    pub fn new(rank: u64, world: u64, batch: u64, drop_last: bool) -> Result<Self> {
+        let wrong = |message: String| Err(Error::new(Kind::Argument, message));
+        if batch == 0 {
+            return wrong("a batch must have at least one sample".into());
+        }
+        if rank >= world {
+            return wrong(format!("rank {rank} is not in a world of {world} (ranks start at 0)"));
+        }
+        if world.checked_mul(batch).is_none_or(|step| step >= 1 << 40) {
+            return wrong(format!("a step of {world} ranks × {batch} samples is too large"));
+        }
+        Ok(Self { rank, world, batch, drop_last })
+    }
+
+    /// This rank's batches over the samples `from..end`.
+    pub fn steps(self, from: u64, end: u64) -> impl Iterator<Item = Step> + Send {
+        let mut next = from;
+        std::iter::from_fn(move || {
+            let left = end.saturating_sub(next);
+            let whole = self.world * self.batch;
+            let range = if left >= whole {
+                let first = next + self.rank * self.batch;
+                next += whole;
+                first..first + self.batch
+            } else if self.drop_last {
+                return None;
+            } else {
+                // `left` is less than 2^40 and `world` too.
+                let part = |rank: u64| {
+                    next + u64::try_from(
+                        u128::from(left) * u128::from(rank) / u128::from(self.world),
+                    )
+                    .unwrap_or(left)
+                };
+                let range = part(self.rank)..part(self.rank + 1);
+                next = end;
+                range
+            };
+            (!range.is_empty()).then_some(Step { range, next })
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn delivered(share: impl Fn(u64) -> Share, world: u64, from: u64, end: u64) -> Vec<u64> {
+        let mut all: Vec<u64> =
+            (0..world).flat_map(|r| share(r).steps(from, end).flat_map(|s| s.range)).collect();
+        all.sort_unstable();
+        all
+    }
+
+    #[test]
+    fn every_sample_is_delivered_exactly_once() {
+        for world in 1..6 {
+            for batch in [1, 3, 8] {
+                for (from, end) in [(0, 50), (7, 50), (49, 50), (50, 50), (0, 1)] {
+                    let share = |rank| Share::new(rank, world, batch, false).unwrap();
+                    let expected: Vec<u64> = (from..end).collect();
+                    assert_eq!(delivered(share, world, from, end), expected);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn after_any_step_the_world_has_delivered_a_prefix() {
+        let share = |rank| Share::new(rank, 3, 4, false).unwrap();
+        let steps: Vec<Vec<Step>> = (0..3).map(|r| share(r).steps(5, 60).collect()).collect();
+        for step in 0..steps[0].len() {
+            let next = steps[0][step].next;
+            let mut taken: Vec<u64> =
+                steps.iter().flat_map(|s| &s[..=step]).flat_map(|s| s.range.clone()).collect();
+            taken.sort_unstable();
+            assert_eq!(taken, (5..next).collect::<Vec<_>>());
+        }
+    }
+
+    #[test]
+    fn dropping_the_last_step_gives_all_ranks_full_batches() {
+        for rank in 0..3 {
+            let share = Share::new(rank, 3, 4, true).unwrap();
+            let lens: Vec<u64> = share.steps(0, 30).map(|s| s.range.end - s.range.start).collect();
+            assert_eq!(lens, [4, 4]);
+        }
+    }
+
+    #[test]
+    fn the_largest_indices_do_not_overflow() {
+        let end = 1 << 63;
+        let share = Share::new(1, 2, 7, false).unwrap();
+        let steps: Vec<Step> = share.steps(end - 20, end).collect();
+        assert_eq!(steps.last().unwrap().range.end, end);
+    }
+
+    #[test]
+    fn impossible_worlds_are_refused() {
+        for (rank, world, batch) in [(0, 1, 0), (2, 2, 1), (0, 0, 1), (0, 1 << 30, 1 << 30)] {
+            assert!(Share::new(rank, world, batch, false).is_err());
+        }
+    }
+}

@@ -1,0 +1,197 @@
+//! One model ready to run, with its inputs and its image output bound to fixed memory.
+//!
+//! `Session::run` needs `&mut self`: one session a thread. A session that is bound writes its
+//! output to the same tensor at every run, so the hot path allocates nothing.
+
+use std::path::Path;
+
+use ort::session::builder::{GraphOptimizationLevel, SessionBuilder};
+use ort::session::{IoBinding, SessionInputValue};
+
+use super::provider::Provider;
+use super::tensor::{Tensor, element_of};
+use super::{Runtime, failed};
+use crate::error::{Error, Kind, Result};
+use crate::graph::Element;
+
+/// Where a session reads its model from.
+#[derive(Debug, Clone, Copy)]
+pub enum ModelSource<'a> {
+    /// The bytes of a model that has no external data.
+    Memory(&'a [u8]),
+    /// A file, beside which external data lies.
+    File(&'a Path),
+}
+
+/// How a session runs.
+#[derive(Debug, Clone)]
+pub struct SessionOptions {
+    /// Providers in order of preference; empty means the CPU. Nodes that the first cannot run go
+    /// to the next.
+    pub providers: Vec<Provider>,
+    /// Threads inside one call; 1 runs on the caller's thread alone.
+    pub threads: usize,
+    /// Sizes of symbolic dimensions, so that the runtime can plan memory once.
+    pub dimensions: Vec<(String, i64)>,
+}
+
+impl Default for SessionOptions {
+    fn default() -> Self {
+        Self { providers: Vec::new(), threads: 1, dimensions: Vec::new() }
+    }
+}
+
+/// An input or output as the runtime sees it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Port {
+    /// Its name.
+    pub name: String,
+    /// Its element type.
+    pub element: Element,
+    /// Its dimensions; -1 where the file leaves them open.
+    pub shape: Vec<i64>,
+}
+
+/// A model ready to run.
+#[derive(Debug)]
+pub struct Session {
+    inner: ort::session::Session,
+    binding: IoBinding,
+}
+
+impl Session {
+    /// Loads and optimises a model.
+    ///
+    /// # Errors
+    /// [`Kind::Provider`] if a provider cannot run, [`Kind::Model`] if ONNX Runtime refuses the
+    /// model.
+    pub fn open(
+        runtime: &Runtime,
+        model: ModelSource<'_>,
+        options: &SessionOptions,
+    ) -> Result<Self> {
+        for provider in &options.providers {
+            provider.require(runtime)?;
+        }
+        let mut builder =
+            builder(runtime, options).map_err(|e| failed(&e, "cannot set session options"))?;
+        let dispatches: Vec<_> = options.providers.iter().filter_map(|p| p.dispatch()).collect();
+        if !dispatches.is_empty() {
+            let names: Vec<_> = options.providers.iter().map(|p| p.name()).collect();
+            builder = builder.with_execution_providers(dispatches).map_err(|error| {
+                let reason = one_line(error.message());
+                Error::new(Kind::Provider, format!("{} cannot start: {reason}", names.join(", ")))
+                    .help("check its driver and libraries, or use --provider cpu")
+            })?;
+        }
+        let session = match model {
+            ModelSource::Memory(bytes) => builder.commit_from_memory(bytes),
+            ModelSource::File(path) => builder.commit_from_file(path),
+        };
+        let inner = session.map_err(|error| {
+            let reason = one_line(error.message());
+            Error::new(Kind::Model, format!("ONNX Runtime cannot load the model: {reason}"))
+        })?;
+        let binding = inner.create_binding().map_err(|e| failed(&e, "cannot bind"))?;
+        Ok(Self { inner, binding })
+    }
+
+    /// The inputs that must be fed.
+    #[must_use]
+    pub fn inputs(&self) -> Vec<Port> {
+        self.inner.inputs().iter().map(port).collect()
+    }
+
+    /// The outputs.
+    #[must_use]
+    pub fn outputs(&self) -> Vec<Port> {
+        self.inner.outputs().iter().map(port).collect()
+    }
+
+    /// Binds an input to what `tensor` holds now. A provider with memory of its own copies at this
+    /// moment, so bind again after writing.
+    ///
+    /// # Errors
+    /// [`Kind::Model`] if there is no such input or its type or shape differs.
+    pub fn bind_input(&mut self, name: &str, tensor: &Tensor) -> Result<()> {
+        let bound = self.binding.bind_input(name, &tensor.value);
+        bound.map_err(|e| failed(&e, format!("cannot bind input `{name}`")))
+    }
+
+    /// Binds an output to `tensor`, which every run overwrites.
+    ///
+    /// # Errors
+    /// [`Kind::Model`] if there is no such output.
+    pub fn bind_output(&mut self, name: &str, tensor: &mut Tensor) -> Result<()> {
+        let bound = self.binding.bind_output(name, &mut tensor.value);
+        bound.map_err(|e| failed(&e, format!("cannot bind output `{name}`")))
+    }
+
+    /// Runs on what is bound.
+    ///
+    /// # Errors
+    /// [`Kind::Model`] with the runtime's reason.
+    pub fn run(&mut self) -> Result<()> {
+        let run = self.inner.run_binding(&self.binding);
+        run.map(drop).map_err(|e| run_failed(e.message()))
+    }
+
+    /// Runs on `inputs` and returns the output `name` in memory of its own, whatever its shape.
+    ///
+    /// # Errors
+    /// [`Kind::Model`] with the runtime's reason.
+    pub fn run_once(&mut self, inputs: &[(&str, &Tensor)], name: &str) -> Result<Tensor> {
+        let feed: Vec<(String, SessionInputValue<'_>)> = inputs
+            .iter()
+            .map(|(name, tensor)| ((*name).to_owned(), SessionInputValue::from(&tensor.value)))
+            .collect();
+        let mut outputs = self.inner.run(feed).map_err(|e| run_failed(e.message()))?;
+        let missing = || Error::new(Kind::Model, format!("the model has no output `{name}`"));
+        let value = outputs.remove(name).ok_or_else(missing)?;
+        let tensor = value.downcast::<ort::value::DynTensorValueType>();
+        Ok(Tensor::from_value(
+            tensor.map_err(|e| failed(&e, format!("output `{name}` is not a tensor")))?,
+        ))
+    }
+}
+
+fn builder(
+    runtime: &Runtime,
+    options: &SessionOptions,
+) -> Result<SessionBuilder, ort::Error<SessionBuilder>> {
+    let builder = match ort::session::Session::builder(runtime.environment()) {
+        Ok(builder) => builder,
+        Err(_) => unreachable!("session options are plain memory"),
+    };
+    let mut builder = builder
+        .with_log_level(ort::logging::LogLevel::Fatal)?
+        .with_optimization_level(GraphOptimizationLevel::All)?
+        .with_intra_threads(options.threads.max(1))?
+        .with_inter_threads(1)?
+        // Workers outnumber cores or share them with the training loop; spinning would eat both.
+        .with_intra_op_spinning(false)?
+        .with_deterministic_compute(true)?;
+    for (name, size) in &options.dimensions {
+        builder = builder.with_dimension_override(name, *size)?;
+    }
+    Ok(builder)
+}
+
+fn port(outlet: &ort::value::Outlet) -> Port {
+    let dtype = outlet.dtype();
+    Port {
+        name: outlet.name().to_owned(),
+        element: dtype.tensor_type().map_or(Element::Other(0), element_of),
+        shape: dtype.tensor_shape().map(|shape| shape.to_vec()).unwrap_or_default(),
+    }
+}
+
+fn run_failed(message: &str) -> Error {
+    Error::new(Kind::Model, format!("the generator failed to run: {}", one_line(message)))
+}
+
+/// The runtime's messages carry source paths and stack traces; the first line is the reason.
+pub(super) fn one_line(message: &str) -> String {
+    let line = message.lines().find(|line| !line.trim().is_empty()).unwrap_or("no reason given");
+    line.trim().to_owned()
+}
