@@ -1,0 +1,228 @@
+"""One training step of the generator, and the averaged weights that are shipped."""
+
+from __future__ import annotations
+
+import copy
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+import losses
+from flow import log_normal
+from networks import CLASSES, LATENT, Discriminator, Encoder, Generator
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Everything that decides how a generator is trained."""
+
+    batch: int = 64
+    group: int = 4  # images of one class that the discriminator sees together
+    decoder_rate: float = 1e-3  # learning rates; while warming up
+    adversarial_rate: float = 1e-4  # of the decoder, after warming up
+    discriminator_rate: float = 4e-4
+    code_rate: float = 1e-3  # of encoder and flow
+    penalty: float = 0.05  # weight of the two gradient penalties
+    penalty_every: int = 8
+    coverage: float = 0.003  # weight of the evidence bound beside the adversarial loss
+    precision: float = 4.0  # 1 / (2 variance) of a pixel in the evidence bound
+    warm_up: int = 10_000  # steps with the evidence bound alone, which are cheap
+    head_start: int = 500  # steps at the end of these in which the discriminator learns too
+    average: float = 0.999  # decay of the weight average
+    final: float = 0.1  # learning rate at the end, relative to the start
+
+
+class Pools:
+    """Real training images by class; draws batches in groups of one class."""
+
+    def __init__(self, images: np.ndarray, labels: np.ndarray, seed: int) -> None:
+        self.random = np.random.default_rng(seed)
+        self.images = torch.from_numpy(images.copy())
+        self.rows = [np.flatnonzero(labels == label) for label in range(CLASSES)]
+        self.order = [self.random.permutation(rows) for rows in self.rows]
+        self.used = [0] * CLASSES
+
+    def draw(self, batch: int, group: int) -> tuple[torch.Tensor, torch.Tensor]:
+        """Images f32 `[batch, 1, 28, 28]` in [-1, 1] and labels `[batch]`.
+
+        Item i and item i + batch / group are of one class. Each class is passed
+        through without repetition before it starts anew.
+        """
+        distinct = batch // group
+        rounds = [self.random.permutation(CLASSES) for _ in range(-(-distinct // CLASSES))]
+        labels = np.tile(np.concatenate(rounds)[:distinct], group)
+        rows = torch.from_numpy(np.array([self._next(label) for label in labels]))
+        images = self.images[rows].float().div_(127.5).sub_(1).unsqueeze(1)
+        return images, torch.from_numpy(labels)
+
+    def _next(self, label: int) -> int:
+        if self.used[label] == len(self.order[label]):
+            self.order[label] = self.random.permutation(self.rows[label])
+            self.used[label] = 0
+        self.used[label] += 1
+        return self.order[label][self.used[label] - 1]
+
+
+PARTS = ("generator", "average", "discriminator", "encoder", "for_decoder", "for_discriminator", "for_codes")
+
+
+@dataclass
+class Batch:
+    """Real images and what one step makes of them; N items, of which `rows` are rebuilt.
+
+    One set of made images serves both updates, and the real scores of the
+    discriminator's update serve the generator's: a seventh of the time less.
+    """
+
+    images: torch.Tensor  # [N, 1, 28, 28]
+    labels: torch.Tensor  # [N]
+    rows: torch.Tensor
+    made: torch.Tensor | None = None  # [N, 1, 28, 28]
+    rebuilt: torch.Tensor | None = None  # of images[rows]
+    error: torch.Tensor | None = None
+    divergence: torch.Tensor | None = None
+    real_score: torch.Tensor | None = None  # [N]
+
+
+class Trainer:
+    """Generator, discriminator, encoder and their optimizers."""
+
+    def __init__(self, settings: Settings, seed: int) -> None:
+        torch.manual_seed(seed)
+        self.settings = settings
+        self.generator = Generator().to(memory_format=torch.channels_last)
+        self.discriminator = Discriminator(group=settings.group).to(memory_format=torch.channels_last)
+        self.encoder = Encoder().to(memory_format=torch.channels_last)
+        self.average = copy.deepcopy(self.generator).requires_grad_(False)
+        decoder = [value for name, value in self.generator.named_parameters() if not name.startswith("flow.")]
+        self.for_decoder = torch.optim.Adam(decoder, betas=(0.5, 0.99))
+        self.for_discriminator = torch.optim.Adam(self.discriminator.parameters(), betas=(0.0, 0.99))
+        codes = [*self.encoder.parameters(), *self.generator.flow.parameters()]
+        self.for_codes = torch.optim.Adam(codes, betas=(0.9, 0.99))
+        self.steps = 0
+
+    @property
+    def warming_up(self) -> bool:
+        return self.steps < self.settings.warm_up
+
+    def set_progress(self, progress: float) -> None:
+        """Sets the learning rates for `progress` in [0, 1]: flat, then a cosine over the last half."""
+        settings, late = self.settings, max(0.0, 2 * progress - 1)
+        scale = settings.final + (1 - settings.final) * 0.5 * (1 + math.cos(math.pi * late))
+        for optimizer, rate in (
+            (self.for_decoder, settings.decoder_rate if self.warming_up else settings.adversarial_rate),
+            (self.for_discriminator, settings.discriminator_rate),
+            (self.for_codes, settings.code_rate),
+        ):
+            optimizer.param_groups[0]["lr"] = rate * scale
+
+    def step(self, images: torch.Tensor, labels: torch.Tensor) -> dict[str, torch.Tensor]:
+        """One update of every network on real images `[N, 1, 28, 28]` and labels `[N]`."""
+        y = F.one_hot(labels, CLASSES).float()
+        judged = self.steps >= self.settings.warm_up - self.settings.head_start
+        batch = self._make(images, labels, y, judged)
+        report = {"error": batch.error.detach(), "divergence": batch.divergence.detach()}
+        if judged:
+            report |= self._update_discriminator(batch)
+        report |= self._update_generator(batch)
+        self.steps += 1
+        self._average_weights()
+        return report
+
+    def _make(self, images, labels, y, judged: bool) -> Batch:
+        """Rebuilds real images and, if they will be `judged`, generates from the prior."""
+        count = len(labels)
+        rows = torch.arange(count)
+        if not self.warming_up:  # half of the groups is enough then, and much cheaper
+            rows = rows.reshape(self.settings.group, -1).chunk(2, 1)[0].flatten()
+        batch = Batch(images, labels, rows)
+        with torch.autocast("cpu", torch.bfloat16):
+            mean, log_variance = self.encoder(images[rows], y[rows])
+        noise = torch.randn_like(mean)
+        codes, classes = mean + noise * (0.5 * log_variance).exp(), y[rows]
+        posterior = log_normal(noise, torch.zeros_like(noise)) - 0.5 * log_variance.sum(1)
+        batch.divergence = (posterior - self.generator.flow.log_density(codes, classes)).mean()
+        if judged:
+            with torch.no_grad():  # the flow learns by likelihood alone, which leaves nothing out
+                drawn = self.generator.flow(torch.randn(count, LATENT), y)
+            codes, classes = torch.cat([drawn, codes]), torch.cat([y, classes])
+        with torch.autocast("cpu", torch.bfloat16):
+            made = self.generator.decode(codes, classes).float()
+        batch.made, batch.rebuilt = made[: -len(rows)], made[-len(rows) :]
+        batch.error = losses.squared_error(images[rows], batch.rebuilt)
+        return batch
+
+    def _update_discriminator(self, batch: Batch) -> dict[str, torch.Tensor]:
+        settings = self.settings
+        real, made = batch.images, batch.made.detach()
+        with torch.autocast("cpu", torch.bfloat16):
+            real_score = self.discriminator(real, batch.labels).float()
+            made_score = self.discriminator(made, batch.labels).float()
+        batch.real_score = real_score.detach()
+        loss = losses.pairing(real_score, made_score)
+        report = {"discriminator": loss.detach(), "margin": (real_score - made_score).mean().detach()}
+        if self.steps % settings.penalty_every == 0:
+            penalty = losses.gradient_penalty(self.discriminator, real, batch.labels)
+            penalty = penalty + losses.gradient_penalty(self.discriminator, made, batch.labels)
+            loss = loss + 0.5 * settings.penalty * settings.penalty_every * penalty
+            report["penalty"] = penalty.detach()
+        self.for_discriminator.zero_grad()
+        loss.backward()
+        self.for_discriminator.step()
+        return report
+
+    def _update_generator(self, batch: Batch) -> dict[str, torch.Tensor]:
+        settings, report = self.settings, {}
+        loss = settings.coverage * (settings.precision * batch.error + batch.divergence)
+        if not self.warming_up:
+            self.discriminator.requires_grad_(False)
+            with torch.autocast("cpu", torch.bfloat16):
+                score = self.discriminator(batch.made, batch.labels).float()
+                adversarial = losses.pairing(score, batch.real_score)
+                score = self.discriminator(batch.rebuilt, batch.labels[batch.rows]).float()
+                again = losses.pairing(score, batch.real_score[batch.rows])
+            self.discriminator.requires_grad_(True)
+            report["adversarial"] = adversarial.detach()
+            loss = loss + adversarial + 0.5 * again
+        self.for_decoder.zero_grad()
+        self.for_codes.zero_grad()
+        loss.backward()
+        self.for_decoder.step()
+        self.for_codes.step()
+        return report
+
+    @torch.no_grad()
+    def _average_weights(self) -> None:
+        # Early weights are far off; a short memory at first forgets them.
+        decay = min(self.settings.average, (1 + self.steps) / (10 + self.steps))
+        for slow, fast in zip(self.average.parameters(), self.generator.parameters(), strict=True):
+            slow.lerp_(fast, 1 - decay)
+
+    @torch.no_grad()
+    def averaged(self, batches: int = 20) -> Generator:
+        """The averaged generator with batch statistics of its own, ready for inference."""
+        network = copy.deepcopy(self.average)
+        for norm in (network.norm7, network.norm14):
+            norm.reset_running_stats()
+            norm.momentum = None  # a plain mean over all batches
+        network.train()
+        labels = torch.arange(CLASSES).repeat(40)
+        random = torch.Generator().manual_seed(0)
+        for _ in range(batches):
+            z = torch.randn(len(labels), LATENT, generator=random)
+            network(z, F.one_hot(labels, CLASSES).float())
+        return network.eval()
+
+    def state(self) -> dict:
+        """Everything that a resumed run needs, as tensors and numbers."""
+        return {"steps": self.steps} | {name: getattr(self, name).state_dict() for name in PARTS}
+
+    def restore(self, state: dict) -> None:
+        """Goes on from what `state` gave."""
+        self.steps = state["steps"]
+        for name in PARTS:
+            getattr(self, name).load_state_dict(state[name])
