@@ -1,5 +1,6 @@
 //! A generator where the dataset was.
 
+pub mod bench;
 #[cfg(feature = "cli")]
 #[doc(hidden)]
 pub mod cli;

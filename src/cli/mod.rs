@@ -1,17 +1,35 @@
 //! The `genset` command, one file a verb.
+//!
+//! Verbs are thin: each reads its arguments, calls the library, and prints. Results go to stdout
+//! (`--json`: one document), progress and errors to stderr.
 
+mod bench;
+mod common;
+mod demo;
+mod digest;
+mod inspect;
+mod preview;
 mod runtime;
+mod shell;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::{CommandFactory, Parser};
+
+use crate::error::{Error, Kind, Result};
 
 /// A generator where the dataset was.
+///
+/// Streams images from a pretrained ONNX generator as if they were a dataset. A RECIPE is a TOML
+/// file that says what the dataset is, or `builtin:digits`, `builtin:fashion`.
 #[derive(Debug, Parser)]
-#[command(name = "genset", version)]
+#[command(name = "genset", version, propagate_version = true)]
+#[command(
+    after_help = "Start with `genset demo`; then `genset inspect YOUR-MODEL.onnx -o recipe.toml`."
+)]
 struct Cli {
-    /// Print one JSON document on stdout.
+    /// Print one JSON document on stdout
     #[arg(long, global = true)]
     json: bool,
     #[command(subcommand)]
@@ -20,7 +38,14 @@ struct Cli {
 
 #[derive(Debug, clap::Subcommand)]
 enum Verb {
+    Demo(demo::DemoArgs),
+    Inspect(inspect::InspectArgs),
+    Preview(preview::PreviewArgs),
+    Digest(digest::DigestArgs),
+    Bench(bench::BenchArgs),
     Runtime(runtime::RuntimeArgs),
+    Completions(shell::CompletionsArgs),
+    Man(shell::ManArgs),
 }
 
 /// Runs the command with `args`, the first of which is its own name.
@@ -32,12 +57,52 @@ pub fn run(args: impl Iterator<Item = OsString>) -> ExitCode {
             return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
         }
     };
-    let Verb::Runtime(args) = cli.verb;
-    match runtime::run(args, cli.json) {
+    match dispatch(cli.verb, cli.json) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("error: {error}");
-            ExitCode::from(1)
-        }
+        Err(error) => fail(&error, cli.json),
+    }
+}
+
+fn dispatch(verb: Verb, json: bool) -> Result<()> {
+    match verb {
+        Verb::Demo(args) => demo::run(&args, json),
+        Verb::Inspect(args) => inspect::run(&args, json),
+        Verb::Preview(args) => preview::run(&args, json),
+        Verb::Digest(args) => digest::run(&args, json),
+        Verb::Bench(args) => bench::run(&args, json),
+        Verb::Runtime(args) => runtime::run(args, json),
+        Verb::Completions(args) => shell::completions(&args, &mut Cli::command()),
+        Verb::Man(args) => shell::man(&args, Cli::command()),
+    }
+}
+
+/// 1 for what failed, 2 for arguments that make no sense, 130 as shells have it for Ctrl-C.
+fn fail(error: &Error, json: bool) -> ExitCode {
+    eprintln!("error: {error}");
+    if json {
+        let document = serde_json::json!({
+            "error": {
+                "kind": format!("{:?}", error.kind()).to_lowercase(),
+                "message": error.summary(),
+                "help": error.advice(),
+                "sample": error.sample(),
+            }
+        });
+        println!("{document}");
+    }
+    ExitCode::from(match error.kind() {
+        Kind::Interrupted => 130,
+        Kind::Argument => 2,
+        _ => 1,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn arguments_are_consistent() {
+        Cli::command().debug_assert();
     }
 }

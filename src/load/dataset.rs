@@ -309,8 +309,11 @@ impl Access {
     }
 }
 
-/// Reads `builtin:NAME` or a recipe file, with settings put over it.
-pub(crate) fn read_recipe(recipe: &Path, settings: &[String]) -> Result<Recipe> {
+/// Reads `builtin:NAME` or a recipe file, with `key=value` settings put over it.
+///
+/// # Errors
+/// [`Kind::Io`] or [`Kind::Recipe`].
+pub fn read_recipe(recipe: &Path, settings: &[String]) -> Result<Recipe> {
     let name = recipe.to_str().and_then(|text| text.strip_prefix(BUILTIN_PREFIX));
     let Some(name) = name else {
         return Recipe::read_with(recipe, settings);
@@ -323,7 +326,11 @@ pub(crate) fn read_recipe(recipe: &Path, settings: &[String]) -> Result<Recipe> 
 }
 
 /// Reads the model that a recipe names, from inside the recipe's folder only.
-pub(crate) fn read_model(recipe: &Recipe) -> Result<Model> {
+///
+/// # Errors
+/// [`Kind::Io`], [`Kind::Model`] or [`Kind::Limit`] as [`Model::read`]; [`Kind::Recipe`] if it
+/// lies outside.
+pub fn read_model(recipe: &Recipe) -> Result<Model> {
     match (&recipe.generator.model, recipe.model_path()) {
         (ModelRef::File(_), Some(path)) => {
             stay_inside(&recipe.folder, &path)?;

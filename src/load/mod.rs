@@ -21,7 +21,7 @@ mod worker;
 
 pub use batch::{Batch, Images};
 pub use builder::{DEFAULT_MEMORY, LoaderBuilder};
-pub use dataset::{Dataset, Options};
+pub use dataset::{Dataset, Options, read_model, read_recipe};
 pub use digest::SampleDigests;
 pub use loader::Loader;
 pub use state::{State, Stop};

@@ -5,5 +5,6 @@
 //! rows in, bytes out.
 
 mod deliver;
+pub mod sheet;
 
 pub use deliver::{BadValue, Delivery};

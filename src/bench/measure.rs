@@ -1,0 +1,120 @@
+//! Rounds of ceiling and loader in turn.
+
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::ceiling::Ceiling;
+use super::report::{Report, WaitMs, median, peak_rss_bytes};
+use crate::error::{Error, Kind, Result};
+use crate::load::{Dataset, Loader, LoaderBuilder, Stop};
+
+/// How to measure.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Rounds of each kind.
+    pub rounds: usize,
+    /// Length of one round.
+    pub round: Duration,
+    /// What the consumer does with every batch: it sleeps for this long, as a training step on a
+    /// device would let it.
+    pub consumer: Duration,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self { rounds: 5, round: Duration::from_secs(2), consumer: Duration::ZERO }
+    }
+}
+
+/// Measures the loader that `set_up` makes of `dataset` against the bare generator. `progress` is
+/// told how many of the rounds are done.
+///
+/// # Errors
+/// Those of the loader; [`Kind::Interrupted`] if `stop` is used.
+pub fn run(
+    dataset: &Dataset,
+    set_up: &dyn Fn(LoaderBuilder) -> LoaderBuilder,
+    settings: &Settings,
+    stop: &Stop,
+    progress: &mut dyn FnMut(usize, usize),
+) -> Result<Report> {
+    if settings.rounds == 0 {
+        return Err(Error::new(Kind::Argument, "a benchmark needs at least one round"));
+    }
+    let begun = Instant::now();
+    let endless = || set_up(dataset.loader()).epochs(None).stop(stop.clone()).build();
+    let mut loader = endless()?;
+    let first_batch = next(&mut loader)?;
+    let first_batch_ms = begun.elapsed().as_secs_f64() * 1e3;
+    let batch = first_batch.len();
+    drop(first_batch);
+    let workers = loader.workers();
+    let mut ceiling = Ceiling::new(dataset, workers)?;
+
+    let (mut ceilings, mut rates, mut ratios) = (Vec::new(), Vec::new(), Vec::new());
+    let mut waits = Vec::new();
+    let total = settings.rounds * 2;
+    for round in 0..settings.rounds {
+        ceilings.push(ceiling.measure(settings.round, stop)?);
+        progress(2 * round + 1, total);
+        rates.push(consume(&mut loader, settings, &mut waits)?);
+        progress(2 * round + 2, total);
+        ratios.push(rates[round] / ceilings[round]);
+    }
+    let statistics = loader.statistics();
+    let images_per_second = median(&mut rates);
+    let views = dataset.recipe().views.count as usize;
+    #[allow(clippy::cast_precision_loss)]
+    let image_bytes = (dataset.sample_bytes() / views) as f64;
+    Ok(Report {
+        recipe: dataset.recipe().name.clone(),
+        digest: dataset.digest().to_string(),
+        images_per_second,
+        ceiling_images_per_second: median(&mut ceilings),
+        efficiency: median(&mut ratios),
+        bytes_per_second: images_per_second * image_bytes,
+        wait_ms: WaitMs::of(&mut waits),
+        first_batch_ms,
+        limiting_stage: statistics.limiting_stage().name(),
+        peak_rss_bytes: peak_rss_bytes(),
+        batch,
+        views,
+        block: dataset.recipe().generator.block,
+        workers,
+        prefetch: loader.prefetch(),
+        rounds: settings.rounds,
+        round_seconds: settings.round.as_secs_f64(),
+        consumer_ms: settings.consumer.as_secs_f64() * 1e3,
+        runtime: dataset.runtime().version().to_owned(),
+    })
+}
+
+fn next(loader: &mut Loader) -> Result<crate::load::Batch> {
+    loader.next().unwrap_or_else(|| {
+        Err(Error::new(Kind::Argument, "the dataset ended; a benchmark needs one sample at least"))
+    })
+}
+
+/// Images a second delivered in one round. What was prefetched while the ceiling was measured is
+/// taken first and not counted, so the round begins and ends in the steady state.
+fn consume(loader: &mut Loader, settings: &Settings, waits: &mut Vec<Duration>) -> Result<f64> {
+    let mut stale = loader.prefetch() + 2;
+    while stale > 0 {
+        next(loader)?;
+        stale -= 1;
+    }
+    let begun = Instant::now();
+    let mut images = 0;
+    while begun.elapsed() < settings.round {
+        let asked = Instant::now();
+        let batch = next(loader)?;
+        waits.push(asked.elapsed());
+        images += batch.len() * batch.images().shape()[1];
+        drop(batch);
+        if !settings.consumer.is_zero() {
+            thread::sleep(settings.consumer);
+        }
+    }
+    #[allow(clippy::cast_precision_loss)]
+    Ok(images as f64 / begun.elapsed().as_secs_f64())
+}

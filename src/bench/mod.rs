@@ -1,0 +1,12 @@
+//! Throughput against its ceiling, measured in one run.
+//!
+//! The *ceiling* is what the bare generator sessions make in a tight loop: same model, provider,
+//! threads, block and number of sessions, nothing drawn, converted or handed over. Rounds of
+//! ceiling and loader alternate, because machines drift; what is reported is medians.
+
+mod ceiling;
+mod measure;
+mod report;
+
+pub use measure::{Settings, run};
+pub use report::{Report, WaitMs, peak_rss_bytes};

@@ -1,0 +1,108 @@
+//! What a benchmark says.
+
+use std::time::Duration;
+
+use serde::Serialize;
+
+/// The result of [`run`](super::run). Rates are medians over the rounds.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Report {
+    /// The recipe's name.
+    pub recipe: String,
+    /// The dataset's identity.
+    pub digest: String,
+    /// Images (samples × views) delivered a second.
+    pub images_per_second: f64,
+    /// Images a second of the bare generator sessions.
+    pub ceiling_images_per_second: f64,
+    /// The median over the rounds of delivered images by those of the bare generator.
+    pub efficiency: f64,
+    /// Bytes delivered a second.
+    pub bytes_per_second: f64,
+    /// How long the consumer waited for a batch.
+    pub wait_ms: WaitMs,
+    /// From building the loader to its first batch, loading the sessions included.
+    pub first_batch_ms: f64,
+    /// What the other stages wait for.
+    pub limiting_stage: &'static str,
+    /// The most memory that the process has had so far, where the system says.
+    pub peak_rss_bytes: Option<u64>,
+    /// Samples a batch.
+    pub batch: usize,
+    /// Views a sample.
+    pub views: usize,
+    /// Samples a generator call.
+    pub block: u32,
+    /// Generator sessions.
+    pub workers: usize,
+    /// Batches under way.
+    pub prefetch: usize,
+    /// Rounds of each kind.
+    pub rounds: usize,
+    /// Length of a round.
+    pub round_seconds: f64,
+    /// What the consumer slept for each batch.
+    pub consumer_ms: f64,
+    /// Version of ONNX Runtime.
+    pub runtime: String,
+}
+
+/// Quantiles of the time that a consumer waited for a batch, in milliseconds.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct WaitMs {
+    /// Median.
+    pub p50: f64,
+    /// 95 %.
+    pub p95: f64,
+    /// 99 %.
+    pub p99: f64,
+}
+
+impl WaitMs {
+    pub(super) fn of(waits: &mut [Duration]) -> Self {
+        waits.sort_unstable();
+        let at = |share: f64| {
+            #[allow(
+                clippy::cast_precision_loss,
+                clippy::cast_possible_truncation,
+                clippy::cast_sign_loss
+            )]
+            let place = (share * waits.len() as f64).ceil() as usize;
+            waits.get(place.saturating_sub(1)).map_or(0.0, |wait| wait.as_secs_f64() * 1e3)
+        };
+        Self { p50: at(0.5), p95: at(0.95), p99: at(0.99) }
+    }
+}
+
+/// The median; of an even number the mean of the middle two. 0 of none.
+pub(super) fn median(values: &mut [f64]) -> f64 {
+    values.sort_unstable_by(f64::total_cmp);
+    match values.len() {
+        0 => 0.0,
+        n if n % 2 == 1 => values[n / 2],
+        n => f64::midpoint(values[n / 2 - 1], values[n / 2]),
+    }
+}
+
+/// The most resident memory that this process has had, in bytes; `None` where the system does not
+/// say.
+#[must_use]
+pub fn peak_rss_bytes() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find(|line| line.starts_with("VmHWM:"))?;
+    Some(line.split_whitespace().nth(1)?.parse::<u64>().ok()? * 1024)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn quantiles_are_nearest_ranks() {
+        let mut waits: Vec<_> = (1..=200).rev().map(Duration::from_millis).collect();
+        let waits = WaitMs::of(&mut waits);
+        assert_eq!((waits.p50, waits.p95, waits.p99), (100.0, 190.0, 198.0));
+        assert_eq!(median(&mut [3.0, 1.0]), 2.0);
+        assert_eq!(median(&mut [5.0, 3.0, 1.0]), 3.0);
+    }
+}

@@ -1,0 +1,111 @@
+//! `genset bench`: images a second against the ceiling.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::common::{
+    EngineArgs, LoaderArgs, bytes, on_interrupt, print, print_json, progress, thousands,
+};
+use crate::bench::{self, Report, Settings};
+use crate::error::Result;
+
+/// Measure images a second against the bare generator
+///
+/// Rounds of the loader and of its ceiling (the same sessions in a tight loop) alternate; medians
+/// are reported.
+#[derive(Debug, clap::Args)]
+pub(super) struct BenchArgs {
+    /// A recipe, or builtin:NAME
+    recipe: PathBuf,
+    /// Rounds of each kind
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..))]
+    rounds: u16,
+    /// Seconds a round takes
+    #[arg(long, default_value_t = 2.0, value_parser = positive)]
+    seconds: f64,
+    /// Milliseconds the consumer sleeps for each batch, as a training step would let it
+    #[arg(long, default_value_t = 0.0, value_parser = not_negative, value_name = "MS")]
+    consumer: f64,
+    #[command(flatten)]
+    loader: LoaderArgs,
+    #[command(flatten)]
+    engine: EngineArgs,
+}
+
+fn not_negative(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(value) if (0.0..=86_400_000.0).contains(&value) => Ok(value),
+        _ => Err("must be a number, 0 or more".into()),
+    }
+}
+
+fn positive(text: &str) -> Result<f64, String> {
+    not_negative(text).and_then(|v| if v > 0.0 { Ok(v) } else { Err("must be more than 0".into()) })
+}
+
+pub(super) fn run(args: &BenchArgs, json: bool) -> Result<()> {
+    let stop = on_interrupt();
+    let dataset = args.engine.open(&args.recipe)?;
+    let settings = Settings {
+        rounds: usize::from(args.rounds),
+        round: Duration::from_secs_f64(args.seconds),
+        consumer: Duration::from_secs_f64(args.consumer / 1e3),
+    };
+    let bar = progress(0, "rounds");
+    let report = bench::run(
+        &dataset,
+        &|builder| args.loader.set_up(builder),
+        &settings,
+        &stop,
+        &mut |done, total| {
+            bar.set_length(total as u64);
+            bar.set_position(done as u64);
+        },
+    );
+    bar.finish_and_clear();
+    let report = report?;
+    if json {
+        return print_json(&report);
+    }
+    print(&table(&report))
+}
+
+/// The report for people.
+pub(super) fn table(report: &Report) -> String {
+    let wait = &report.wait_ms;
+    let memory = report.peak_rss_bytes.map_or_else(|| "unknown".into(), bytes);
+    format!(
+        "\
+delivered     {:>12} images/s   {}/s
+ceiling       {:>12} images/s   the bare generator, {} session(s)
+efficiency    {:>12.1} %
+wait          {:>12.2} ms         median; 95 % {:.2}, 99 % {:.2}
+first batch   {:>12.0} ms
+limited by    {:>12}
+peak memory   {:>12}
+settings      batch {}, {} view(s), block {}, {} worker(s), prefetch {}, ONNX Runtime {}
+",
+        thousands(report.images_per_second),
+        bytes_rate(report.bytes_per_second),
+        thousands(report.ceiling_images_per_second),
+        report.workers,
+        report.efficiency * 100.0,
+        wait.p50,
+        wait.p95,
+        wait.p99,
+        report.first_batch_ms,
+        report.limiting_stage,
+        memory,
+        report.batch,
+        report.views,
+        report.block,
+        report.workers,
+        report.prefetch,
+        report.runtime,
+    )
+}
+
+#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+fn bytes_rate(bytes_per_second: f64) -> String {
+    bytes(bytes_per_second as u64)
+}

@@ -1,0 +1,202 @@
+//! What verbs share: opening a dataset, Ctrl-C, progress, output.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressStyle};
+use serde::Serialize;
+
+use crate::error::{Error, Kind, Result};
+use crate::load::{Dataset, Options, Stop, read_recipe};
+use crate::recipe::{Dtype, Layout, Output};
+use crate::runtime::{Provider, Search};
+use crate::view::sheet::Tile;
+
+/// Exit code that shells give a program ended by Ctrl-C.
+const INTERRUPTED: i32 = 130;
+
+/// Where and how the generator runs.
+#[derive(Debug, clap::Args)]
+pub(super) struct EngineArgs {
+    /// An ONNX Runtime library, or the folder that holds it
+    #[arg(long, value_name = "PATH", help_heading = "Engine")]
+    pub ort: Option<PathBuf>,
+    /// Execution providers in order of preference: cpu, cuda, tensorrt
+    #[arg(long, value_name = "NAME", value_delimiter = ',', help_heading = "Engine")]
+    pub provider: Vec<Provider>,
+    /// Threads inside one generator call
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..), help_heading = "Engine")]
+    pub threads: u16,
+    /// Puts a setting over the recipe, such as views.count=4
+    #[arg(long = "set", value_name = "KEY=VALUE", help_heading = "Engine")]
+    pub settings: Vec<String>,
+}
+
+impl EngineArgs {
+    pub fn options(&self) -> Options {
+        Options {
+            search: Search { explicit: self.ort.clone(), ..Search::default() },
+            providers: self.provider.clone(),
+            threads: usize::from(self.threads),
+            settings: self.settings.clone(),
+        }
+    }
+
+    pub fn open(&self, recipe: &Path) -> Result<Dataset> {
+        Dataset::open_with(recipe, self.options())
+    }
+
+    /// As [`EngineArgs::open`], but delivering 8-bit pixels whatever the recipe delivers.
+    pub fn open_for_eyes(&self, recipe: &Path) -> Result<Dataset> {
+        let mut recipe = read_recipe(recipe, &self.settings)?;
+        recipe.output = Output { dtype: Dtype::U8, layout: Layout::Nchw, normalise: None };
+        Dataset::from_recipe(recipe, self.options())
+    }
+}
+
+/// How a loader runs; none of it changes what is delivered.
+#[derive(Debug, clap::Args)]
+pub(super) struct LoaderArgs {
+    /// Samples a batch
+    #[arg(long, default_value_t = 256, value_name = "N", help_heading = "Loader")]
+    pub batch: usize,
+    /// Generator sessions, each on its own thread [default: one a core]
+    #[arg(long, value_name = "N", help_heading = "Loader")]
+    pub workers: Option<usize>,
+    /// Batches made ahead of the consumer
+    #[arg(long, default_value_t = 4, value_name = "N", help_heading = "Loader")]
+    pub prefetch: usize,
+    /// MiB that batches under way may take
+    #[arg(long, default_value_t = 512, value_name = "MIB", help_heading = "Loader")]
+    pub memory: u64,
+}
+
+impl LoaderArgs {
+    pub fn set_up(&self, builder: crate::load::LoaderBuilder) -> crate::load::LoaderBuilder {
+        let builder = builder
+            .batch(self.batch)
+            .prefetch(self.prefetch)
+            .memory(self.memory.saturating_mul(1 << 20));
+        match self.workers {
+            Some(workers) => builder.workers(workers),
+            None => builder,
+        }
+    }
+}
+
+/// The switch that Ctrl-C throws. A second Ctrl-C ends the process at once.
+pub(super) fn on_interrupt() -> Stop {
+    static STOP: OnceLock<Stop> = OnceLock::new();
+    let stop = STOP.get_or_init(|| {
+        let stop = Stop::new();
+        let switch = stop.clone();
+        // Without a handler Ctrl-C still ends the process, only less politely.
+        let _ = ctrlc::set_handler(move || {
+            if switch.is_stopped() {
+                std::process::exit(INTERRUPTED);
+            }
+            switch.stop();
+        });
+        stop
+    });
+    stop.clone()
+}
+
+/// A bar on stderr; hidden when stderr is no terminal.
+pub(super) fn progress(total: u64, unit: &str) -> ProgressBar {
+    let bar = ProgressBar::new(total);
+    let template = format!(
+        "{{bar:32}} {{human_pos}}/{{human_len}} {unit}  {{per_sec}}  {{eta}} left  {{msg}}"
+    );
+    if let Ok(style) = ProgressStyle::with_template(&template) {
+        bar.set_style(style);
+    }
+    bar.enable_steady_tick(Duration::from_millis(200));
+    bar
+}
+
+/// Prints a document on stdout.
+pub(super) fn print_json(document: &impl Serialize) -> Result<()> {
+    let text = serde_json::to_string_pretty(document)
+        .map_err(|e| Error::new(Kind::Io, format!("cannot write JSON: {e}")))?;
+    print(&format!("{text}\n"))
+}
+
+/// Prints on stdout. A reader that has gone away is not an error of ours.
+pub(super) fn print(text: &str) -> Result<()> {
+    let mut out = std::io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+            Err(Error::new(Kind::Io, format!("cannot write to stdout: {error}")))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Writes a file whole or not at all.
+pub(super) fn write_file(path: &Path, bytes: &[u8]) -> Result<()> {
+    let folder = match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    };
+    let write = || -> std::io::Result<()> {
+        let mut file = tempfile::NamedTempFile::new_in(folder)?;
+        file.write_all(bytes)?;
+        file.as_file().sync_all()?;
+        file.persist(path)?;
+        Ok(())
+    };
+    write().map_err(|error| Error::io(path, "write", error))
+}
+
+/// Samples as tiles for a contact sheet: all views of each index.
+pub(super) fn tiles(dataset: &Dataset, indices: &[u64], stop: &Stop) -> Result<Vec<Vec<Tile>>> {
+    let interleaved = dataset.recipe().output.layout == Layout::Nhwc;
+    indices
+        .iter()
+        .map(|&index| {
+            stop.check()?;
+            let batch = dataset.get(index)?;
+            let images = batch.images();
+            let views = images.shape()[1];
+            let image = &dataset.contract().image;
+            let (c, h, w) = (image.channels, image.height, image.width);
+            let tile = |v| Tile::new(images.view_bytes(0, v), c, h, w, interleaved);
+            Ok((0..views).map(tile).collect())
+        })
+        .collect()
+}
+
+/// 12,345,678 as people write it.
+pub(super) fn thousands(value: f64) -> String {
+    let digits = format!("{value:.0}");
+    let mut text = String::new();
+    for (i, digit) in digits.chars().enumerate() {
+        if i > 0 && (digits.len() - i) % 3 == 0 {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// Bytes in units of 1024.
+pub(super) fn bytes(value: u64) -> String {
+    indicatif::HumanBytes(value).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_grouped() {
+        for (value, text) in
+            [(0.0, "0"), (999.4, "999"), (1000.0, "1,000"), (1_234_567.0, "1,234,567")]
+        {
+            assert_eq!(thousands(value), text);
+        }
+    }
+}

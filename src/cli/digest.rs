@@ -1,0 +1,86 @@
+//! `genset digest`: BLAKE3 of what is delivered.
+
+use std::path::PathBuf;
+
+use serde_json::json;
+
+use super::common::{EngineArgs, LoaderArgs, on_interrupt, print, print_json, progress};
+use crate::error::{Error, Kind, Result};
+use crate::load::SampleDigests;
+
+/// Hash the delivered bytes, sample by sample and together
+///
+/// The digest of a range depends on the recipe, the model and the runtime alone: batch size,
+/// workers, prefetch and ranks do not change it.
+#[derive(Debug, clap::Args)]
+pub(super) struct DigestArgs {
+    /// A recipe, or builtin:NAME
+    recipe: PathBuf,
+    /// The first sample
+    #[arg(long, default_value_t = 0, value_name = "A")]
+    from: u64,
+    /// How many samples
+    #[arg(long, default_value_t = 1000, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    count: u64,
+    /// Print a line for each sample
+    #[arg(long)]
+    per_sample: bool,
+    /// Only what this rank delivers; without it, all ranks one after the other, put together
+    #[arg(long, requires = "world_size", value_name = "R")]
+    rank: Option<u64>,
+    /// Ranks that share the samples
+    #[arg(long, default_value_t = 1, value_name = "W", value_parser = clap::value_parser!(u64).range(1..=65536))]
+    world_size: u64,
+    #[command(flatten)]
+    loader: LoaderArgs,
+    #[command(flatten)]
+    engine: EngineArgs,
+}
+
+pub(super) fn run(args: &DigestArgs, json: bool) -> Result<()> {
+    let stop = on_interrupt();
+    let dataset = args.engine.open(&args.recipe)?;
+    let end = args.from.checked_add(args.count).ok_or_else(|| {
+        Error::new(Kind::Argument, format!("samples from {} on: too many", args.from))
+    })?;
+    let bar = progress(args.count, "samples");
+    let mut digests = SampleDigests::new();
+    let ranks = match args.rank {
+        Some(rank) => rank..rank + 1,
+        None => 0..args.world_size,
+    };
+    for rank in ranks {
+        let builder = args.loader.set_up(dataset.loader()).range(args.from..end);
+        for batch in builder.rank(rank, args.world_size).stop(stop.clone()).build()? {
+            let batch = batch?;
+            digests.add(&batch);
+            bar.inc(batch.len() as u64);
+        }
+    }
+    bar.finish_and_clear();
+    // One rank's samples have gaps, so only its samples' own digests mean something.
+    let together = match args.rank {
+        Some(_) if args.world_size > 1 => None,
+        _ => Some(digests.together()?),
+    };
+    if json {
+        return print_json(&json!({
+            "dataset": dataset.digest().to_string(),
+            "from": args.from,
+            "count": digests.len(),
+            "blake3": together,
+            "samples": digests.iter().collect::<Vec<_>>(),
+            "runtime": dataset.runtime().version(),
+        }));
+    }
+    let mut text = String::new();
+    if args.per_sample || together.is_none() {
+        for sample in digests.iter() {
+            text += &format!("{}  {}\n", sample.blake3, sample.index);
+        }
+    }
+    if let Some(together) = together {
+        text += &format!("{together}  {}..{end}\n", args.from);
+    }
+    print(&text)
+}
