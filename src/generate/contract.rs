@@ -134,6 +134,7 @@ pub fn resolve(
         .zip(roles)
         .map(|(info, role)| input_contract(info, role, batch, &mut batch_symbols))
         .collect::<Result<Vec<_>>>()?;
+    check_input_size(recipe, &inputs, batch)?;
     let shape = match fixed_row(output, layout) {
         Some(row) => row,
         None => {
@@ -251,6 +252,11 @@ fn batch_size(recipe: &Recipe, model: &Model, layout: ImageLayout) -> Result<Bat
         })?;
     let first = leader.shape.as_ref().and_then(|shape| shape.first());
     match first {
+        Some(Dim::Fixed(0)) => Err(Error::new(
+            Kind::Model,
+            format!("input `{}` takes no rows: its batch dimension is 0", leader.name),
+        )
+        .help("export the model with a batch of 1 or more, or a dynamic one")),
         Some(Dim::Fixed(n)) => Ok(BatchSize::Fixed(usize::try_from(*n).unwrap_or(usize::MAX))),
         Some(Dim::Symbol(_) | Dim::Unknown) => Ok(BatchSize::Dynamic),
         None => Err(Error::new(
@@ -370,6 +376,30 @@ fn image_shape(row: &[usize], layout: ImageLayout, flat: Option<[u32; 3]>) -> Re
         return Err(misfit());
     }
     Ok(shape)
+}
+
+/// Refuses inputs before anything is drawn for them: a small file can declare a large latent.
+fn check_input_size(recipe: &Recipe, inputs: &[InputContract], batch: BatchSize) -> Result<()> {
+    let rows = u64::from(recipe.generator.block) * u64::from(recipe.views.count);
+    let call = batch.rows_a_call(usize::try_from(rows).unwrap_or(usize::MAX)) as u64;
+    let rows = rows.max(call);
+    for input in inputs {
+        let elements = input.elements() as u64;
+        let bytes = rows.checked_mul(elements).and_then(|values| values.checked_mul(8));
+        if bytes.is_none_or(|bytes| bytes > MAX_BLOCK_BYTES) {
+            return Err(Error::new(
+                Kind::Limit,
+                format!(
+                    "{elements} values for each of the {rows} rows of a block would take more \
+                     than {} GiB",
+                    MAX_BLOCK_BYTES >> 30
+                ),
+            )
+            .at(format!("input `{}`", input.name))
+            .help("make generator.block smaller"));
+        }
+    }
+    Ok(())
 }
 
 /// Refuses a block before anything is allocated for it.
