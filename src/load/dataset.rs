@@ -3,8 +3,9 @@
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::batch::{Batch, Format, Images};
+use super::batch::{Batch, Images};
 use super::pool::aligned;
+use super::stream::Stream;
 use super::worker::bad_sample;
 use crate::error::{Error, Kind, Result, ResultExt};
 use crate::generate::{Builtin, Contract, Generator, InputContract, output_shape, resolve};
@@ -44,10 +45,7 @@ pub(super) struct Inner {
     pub recipe: Recipe,
     pub model: Model,
     pub contract: Contract,
-    pub sampler: Sampler,
-    pub delivery: Arc<Delivery>,
-    pub format: Format,
-    pub digest: Digest,
+    pub stream: Arc<Stream>,
     pub options: Options,
     runtime: &'static Runtime,
     /// The session of random access and the block it made last.
@@ -103,23 +101,13 @@ impl Dataset {
         let digest = recipe.digest(|hasher| model.hash_into(hasher))?;
         let elements: Vec<usize> = contract.inputs.iter().map(InputContract::elements).collect();
         let sampler = Sampler::new(&recipe, &elements)?;
-        let delivery = Arc::new(Delivery::new(contract.image, &recipe.output)?);
-        let format = Format {
-            views: recipe.views.count as usize,
-            channels: contract.image.channels,
-            height: contract.image.height,
-            width: contract.image.width,
-            dtype: recipe.output.dtype,
-            layout: recipe.output.layout,
-        };
+        let delivery = Delivery::new(contract.image, &recipe.output)?;
+        let stream = Arc::new(Stream::new(&recipe, &contract, digest, sampler, delivery));
         Ok(Self(Arc::new(Inner {
             recipe,
             model,
             contract,
-            sampler,
-            delivery,
-            format,
-            digest,
+            stream,
             options,
             runtime,
             access: Mutex::new(None),
@@ -157,7 +145,7 @@ impl Dataset {
     /// The dataset's identity.
     #[must_use]
     pub fn digest(&self) -> Digest {
-        self.0.digest
+        self.0.stream.digest
     }
 
     /// How many samples there are; `None` if there is no end.
@@ -175,7 +163,7 @@ impl Dataset {
     /// Bytes of one delivered sample, all views together.
     #[must_use]
     pub fn sample_bytes(&self) -> usize {
-        self.0.format.sample_bytes()
+        self.0.stream.format.sample_bytes()
     }
 
     /// Everything that is drawn for sample `index`, without making its images.
@@ -184,7 +172,7 @@ impl Dataset {
     /// [`Kind::Argument`] if there is no such sample.
     pub fn plan(&self, index: u64) -> Result<Plan> {
         self.check_index(index)?;
-        Ok(self.0.sampler.plan(index))
+        Ok(self.0.stream.sampler.plan(index))
     }
 
     /// Sample `index` as a batch of one: the same bytes that any loader delivers at that index.
@@ -205,7 +193,7 @@ impl Dataset {
             Some(access) => access,
             empty => empty.insert(inner.new_access()?),
         };
-        let sample_bytes = inner.format.sample_bytes();
+        let sample_bytes = inner.stream.format.sample_bytes();
         let place = usize::try_from(index - first).unwrap_or(0) * sample_bytes;
         let mut bytes = aligned(sample_bytes);
         if access.first == Some(first) {
@@ -219,9 +207,9 @@ impl Dataset {
         drop(guard);
         Ok(Batch {
             index: index..index + 1,
-            labels: inner.sampler.label(index).map(|label| vec![i64::from(label)]),
-            latents: Some(super::loader::latents(&inner.sampler, &(index..index + 1))),
-            images: Images { bytes, format: inner.format, samples: 1, returns: None },
+            labels: inner.stream.sampler.label(index).map(|label| vec![i64::from(label)]),
+            latents: Some(super::loader::latents(&inner.stream.sampler, &(index..index + 1))),
+            images: Images { bytes, format: inner.stream.format, samples: 1, returns: None },
         })
     }
 
@@ -238,7 +226,7 @@ impl Dataset {
     pub fn block_inputs(&self, index: u64) -> BlockInputs {
         let block = self.0.recipe.generator.block;
         let mut inputs = BlockInputs::default();
-        self.0.sampler.fill(index / u64::from(block) * u64::from(block), block, &mut inputs);
+        self.0.stream.sampler.fill(index / u64::from(block) * u64::from(block), block, &mut inputs);
         inputs
     }
 
@@ -270,7 +258,7 @@ impl Inner {
     }
 
     fn new_access(&self) -> Result<Access> {
-        let bytes = self.recipe.generator.block as usize * self.format.sample_bytes();
+        let bytes = self.recipe.generator.block as usize * self.stream.format.sample_bytes();
         Ok(Access {
             generator: self.generator()?,
             inputs: BlockInputs::default(),
@@ -285,16 +273,16 @@ impl Access {
     /// that is `wanted`, and otherwise the block is not kept.
     fn make(&mut self, inner: &Inner, first: u64, wanted: u64) -> Result<()> {
         self.first = None;
-        inner.sampler.fill(first, inner.recipe.generator.block, &mut self.inputs);
-        let (views, image) = (inner.format.views, inner.format.image_bytes());
-        let len = inner.delivery.format().len();
+        inner.stream.sampler.fill(first, inner.recipe.generator.block, &mut self.inputs);
+        let (views, image) = (inner.stream.format.views, inner.stream.format.image_bytes());
+        let len = inner.stream.delivery.format().len();
         let bytes: &mut [u8] = bytemuck::cast_slice_mut(&mut self.bytes);
         let mut whole = true;
         self.generator.run(&self.inputs, &mut |first_row, rows| {
             for row in 0..rows.len() / len {
                 let out = &mut bytes[(first_row + row) * image..][..image];
                 let values = rows.slice(row * len..(row + 1) * len);
-                if let Err(bad) = inner.delivery.write(values, out) {
+                if let Err(bad) = inner.stream.delivery.write(values, out) {
                     let (i, view) = ((first_row + row) / views, (first_row + row) % views);
                     if first + i as u64 == wanted {
                         return Err(bad_sample(wanted, view, bad.value));

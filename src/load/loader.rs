@@ -8,12 +8,12 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
-use crossbeam::channel::{Receiver, RecvTimeoutError, Sender};
+use crossbeam::channel::{Receiver, RecvTimeoutError};
 
 use super::batch::{Batch, Images, Latents};
 use super::planner::Context;
 use super::pool::Returns;
-use super::shares::Step;
+use super::shares::{Passes, Step};
 use super::state::{State, Stop, interrupted};
 use super::statistics::Statistics;
 use crate::error::{Error, Kind, Result};
@@ -30,8 +30,8 @@ pub(super) enum Event {
     Opened { epoch: u64, step: Step, returns: Returns },
     /// A part of a batch is made; `offset` in samples.
     Part { sequence: u64, offset: usize, bytes: BytesMut },
-    /// A block of this batch could not be made.
-    Failed { sequence: u64, error: Error },
+    /// A block could not be made. Its images would go to this batch from `offset` on.
+    Failed { sequence: u64, offset: usize, error: Error },
     /// Every batch has been planned.
     End,
 }
@@ -44,33 +44,34 @@ struct Pending {
     returns: Returns,
     parts: Vec<(usize, BytesMut)>,
     missing: usize,
-    error: Option<Error>,
+    /// The failure nearest to the batch's beginning, and where that is.
+    error: Option<(usize, Error)>,
 }
 
 /// Batches in order. Ends after the last one, or after the first error.
 ///
 /// Threads end when it is dropped.
 pub struct Loader {
-    pub(super) context: Arc<Context>,
-    pub(super) digest: Digest,
+    context: Arc<Context>,
     /// The user's switch, which other loaders may share.
-    pub(super) user_stop: Stop,
-    /// Emptied to let the stages go.
-    pub(super) channels: Option<(Receiver<Event>, Sender<u64>)>,
-    pub(super) threads: Vec<JoinHandle<()>>,
-    pub(super) in_order: InOrder,
-    pub(super) state: State,
-    pub(super) epochs: Option<u64>,
-    pub(super) end: u64,
-    pub(super) workers: usize,
-    pub(super) prefetch: usize,
-    pub(super) consumer_waited: Duration,
-    pub(super) delivered: (u64, u64),
+    user_stop: Stop,
+    /// `None` once the loader has ended.
+    events: Option<Receiver<Event>>,
+    /// The planner and one for each worker.
+    threads: Vec<JoinHandle<()>>,
+    in_order: InOrder,
+    passes: Passes,
+    state: State,
+    workers: usize,
+    prefetch: usize,
+    consumer_waited: Duration,
+    /// Samples and images.
+    delivered: (u64, u64),
 }
 
 /// The batches under way, oldest first.
 #[derive(Debug, Default)]
-pub(super) struct InOrder {
+struct InOrder {
     pending: VecDeque<Pending>,
     /// The sequence number of the oldest.
     first: u64,
@@ -97,9 +98,11 @@ impl InOrder {
                     pending.parts.push((offset, bytes));
                 }
             }
-            Event::Failed { sequence, error } => {
-                if let Some(pending) = self.get(sequence) {
-                    pending.error.get_or_insert(error);
+            Event::Failed { sequence, offset, error } => {
+                if let Some(pending) = self.get(sequence)
+                    && pending.error.as_ref().is_none_or(|(nearest, _)| offset < *nearest)
+                {
+                    pending.error = Some((offset, error));
                 }
             }
             Event::End => self.planned_all = true,
@@ -110,11 +113,14 @@ impl InOrder {
         self.pending.get_mut(usize::try_from(sequence.checked_sub(self.first)?).ok()?)
     }
 
-    /// The oldest batch, if it is complete or has failed.
+    /// The oldest batch, if it is complete, or has failed and is complete up to there: so the
+    /// error is the same however the workers' timing falls.
     fn ready(&mut self, sample_bytes: usize) -> Option<Pending> {
         let oldest = self.pending.front()?;
-        let made: usize = oldest.parts.iter().map(|(_, part)| part.len() / sample_bytes).sum();
-        if oldest.error.is_none() && made < oldest.missing {
+        let wanted = oldest.error.as_ref().map_or(oldest.missing, |(offset, _)| *offset);
+        let before = oldest.parts.iter().filter(|(offset, _)| *offset < wanted);
+        let made: usize = before.map(|(_, part)| part.len() / sample_bytes).sum();
+        if made < wanted {
             return None;
         }
         self.first += 1;
@@ -123,6 +129,30 @@ impl InOrder {
 }
 
 impl Loader {
+    pub(super) fn new(
+        context: Arc<Context>,
+        user_stop: Stop,
+        events: Receiver<Event>,
+        threads: Vec<JoinHandle<()>>,
+        passes: Passes,
+        state: State,
+        prefetch: usize,
+    ) -> Self {
+        Self {
+            context,
+            user_stop,
+            events: Some(events),
+            workers: threads.len() - 1,
+            threads,
+            in_order: InOrder::default(),
+            passes,
+            state,
+            prefetch,
+            consumer_waited: Duration::ZERO,
+            delivered: (0, 0),
+        }
+    }
+
     /// Where this loader is. Counts batches that were handed out.
     #[must_use]
     pub fn state(&self) -> State {
@@ -132,7 +162,7 @@ impl Loader {
     /// The dataset's identity.
     #[must_use]
     pub fn digest(&self) -> Digest {
-        self.digest
+        self.context.stream.digest
     }
 
     /// Generator sessions at work.
@@ -164,10 +194,11 @@ impl Loader {
         }
     }
 
-    /// Waits for the oldest batch under way; `None` after the last.
+    /// Waits for the oldest batch under way; `None` after the last, and after an error.
     fn wait(&mut self) -> Option<Result<Pending>> {
+        let events = self.events.as_ref()?;
         let begun = Instant::now();
-        let sample_bytes = self.context.format.sample_bytes();
+        let sample_bytes = self.context.stream.format.sample_bytes();
         let result = loop {
             if self.user_stop.is_stopped() {
                 break Some(Err(interrupted()));
@@ -178,7 +209,6 @@ impl Loader {
             if self.in_order.planned_all && self.in_order.pending.is_empty() {
                 break None;
             }
-            let (events, _) = self.channels.as_ref()?;
             match events.recv_timeout(LOOK) {
                 Ok(event) => self.in_order.take(event),
                 Err(RecvTimeoutError::Timeout) => {}
@@ -194,7 +224,7 @@ impl Loader {
 
     fn hand_out(&mut self, pending: Pending) -> Result<Batch> {
         let Pending { epoch, step, returns, mut parts, error, .. } = pending;
-        if let Some(error) = error {
+        if let Some((_, error)) = error {
             return Err(error);
         }
         parts.sort_unstable_by_key(|(offset, _)| *offset);
@@ -205,22 +235,24 @@ impl Loader {
             bytes.unsplit(part);
         }
         let samples = step.range.end - step.range.start;
-        if let Some((_, credits)) = &self.channels {
-            // The planner is gone after the last batch.
-            let _ = credits.send(samples);
-        }
-        (self.state.epoch, self.state.next) = (epoch, step.next);
-        if step.next >= self.end && self.epochs != Some(epoch + 1) {
-            (self.state.epoch, self.state.next) = (epoch + 1, 0);
-        }
-        let images = samples * self.context.format.views as u64;
+        self.context.credits.give(samples);
+        (self.state.epoch, self.state.next) = self.passes.after(epoch, &step);
+        let images = samples * self.context.stream.format.views as u64;
         self.delivered = (self.delivered.0 + samples, self.delivered.1 + images);
         let index = step.range;
         let samples = usize::try_from(samples).unwrap_or(usize::MAX);
         Ok(Batch {
             labels: labels(&self.context, &index),
-            latents: self.context.want_latents.then(|| latents(&self.context.sampler, &index)),
-            images: Images { bytes, format: self.context.format, samples, returns: Some(returns) },
+            latents: self
+                .context
+                .want_latents
+                .then(|| latents(&self.context.stream.sampler, &index)),
+            images: Images {
+                bytes,
+                format: self.context.stream.format,
+                samples,
+                returns: Some(returns),
+            },
             index,
         })
     }
@@ -228,7 +260,8 @@ impl Loader {
     /// Lets every thread go and waits for it: at most one generator call.
     fn shut_down(&mut self) {
         self.context.stop.stop();
-        self.channels = None;
+        self.context.credits.close();
+        self.events = None;
         for thread in self.threads.drain(..) {
             // A panic was caught and reported where it happened.
             let _ = thread.join();
@@ -239,7 +272,7 @@ impl Loader {
 
 /// The labels of some samples; cheap enough to be drawn again where they are needed.
 pub(super) fn labels(context: &Context, index: &std::ops::Range<u64>) -> Option<Vec<i64>> {
-    index.clone().map(|i| context.sampler.label(i).map(i64::from)).collect()
+    index.clone().map(|i| context.stream.sampler.label(i).map(i64::from)).collect()
 }
 
 /// The latents of every view of some samples: `[samples, V, Z]`.
@@ -261,14 +294,11 @@ impl Iterator for Loader {
     type Item = Result<Batch>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        let batch = match self.wait()? {
-            Ok(pending) => self.hand_out(pending),
-            Err(error) => Err(error),
-        };
-        if batch.is_err() {
+        let batch = self.wait().map(|pending| self.hand_out(pending?));
+        if !matches!(batch, Some(Ok(_))) {
             self.shut_down();
         }
-        Some(batch)
+        batch
     }
 }
 

@@ -9,20 +9,26 @@
 
 mod batch;
 mod builder;
+mod credits;
 mod dataset;
 mod digest;
 mod loader;
 mod planner;
 mod pool;
+mod settings;
 mod shares;
 mod state;
 mod statistics;
+mod stream;
+#[cfg(test)]
+mod tests;
 mod worker;
 
 pub use batch::{Batch, Images};
-pub use builder::{DEFAULT_MEMORY, LoaderBuilder};
+pub use builder::LoaderBuilder;
 pub use dataset::{Dataset, Options, read_model, read_recipe};
 pub use digest::SampleDigests;
 pub use loader::Loader;
+pub use settings::DEFAULT_MEMORY;
 pub use state::{State, Stop};
 pub use statistics::{Stage, Statistics};

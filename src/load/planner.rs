@@ -9,24 +9,24 @@ use std::time::Instant;
 use bytes::BytesMut;
 use crossbeam::channel::{Receiver, Sender};
 
-use super::batch::Format;
+use super::credits::Credits;
 use super::loader::Event;
 use super::pool::Pool;
-use super::shares::{Share, Step};
-use super::state::Stop;
+use super::shares::{Passes, Step};
+use super::state::{State, Stop};
 use super::statistics::Counters;
-use crate::sample::{BlockInputs, Sampler};
+use super::stream::Stream;
+use crate::sample::BlockInputs;
 
 /// What all stages of one loader know.
 #[derive(Debug)]
 pub(super) struct Context {
-    pub sampler: Sampler,
-    pub format: Format,
-    /// Samples a block.
-    pub block: u32,
+    pub stream: Arc<Stream>,
     pub want_latents: bool,
     /// Set by whoever ends the loader: the consumer's drop, an error, the user's [`Stop`].
     pub stop: Stop,
+    /// Samples that the consumer has taken.
+    pub credits: Credits,
     pub counters: Counters,
 }
 
@@ -69,17 +69,12 @@ struct Open {
 
 pub(super) struct Planner {
     pub context: Arc<Context>,
-    pub share: Share,
+    pub passes: Passes,
     /// Where to begin.
-    pub epoch: u64,
-    pub next: u64,
-    /// Where a pass ends, and how many passes there are (`None`: for ever).
-    pub end: u64,
-    pub last_epoch: Option<u64>,
+    pub state: State,
     /// Samples that may be under way.
     pub window: u64,
     pub pool: Pool,
-    pub credits: Receiver<u64>,
     pub jobs: Sender<Job>,
     pub events: Sender<Event>,
     /// Inputs that workers have done with.
@@ -92,13 +87,13 @@ impl Planner {
         let mut available = self.window;
         let mut open: Option<Open> = None;
         let mut cuts = self.cuts().peekable();
-        while let Some(group) = next_block(&mut cuts, self.context.block) {
+        while let Some(group) = next_block(&mut cuts, self.context.stream.block) {
             let samples: u64 = group.iter().map(|cut| length(&cut.samples)).sum();
             let waiting = Instant::now();
             while available < samples {
-                match self.credits.recv() {
-                    Ok(credit) => available += credit,
-                    Err(_) => return,
+                match self.context.credits.take() {
+                    Some(credit) => available += credit,
+                    None => return,
                 }
             }
             available -= samples;
@@ -117,13 +112,8 @@ impl Planner {
 
     /// All pieces of this rank's batches, in order, cut at block boundaries.
     fn cuts(&self) -> impl Iterator<Item = Cut> + use<> {
-        let (share, end, block) = (self.share, self.end, u64::from(self.context.block));
-        let (first_epoch, first) = (self.epoch, self.next);
-        let epochs = first_epoch..self.last_epoch.unwrap_or(u64::MAX);
-        let steps = epochs.flat_map(move |epoch| {
-            let from = if epoch == first_epoch { first } else { 0 };
-            share.steps(from, end).map(move |step| (epoch, step))
-        });
+        let block = u64::from(self.context.stream.block);
+        let steps = self.passes.steps(self.state.epoch, self.state.next);
         (0..).zip(steps).flat_map(move |(sequence, (epoch, step))| {
             let range = step.range.clone();
             let mut at = range.start;
@@ -141,13 +131,14 @@ impl Planner {
     /// Opens the batches that begin in `group`, cuts their buffers, and draws the inputs.
     fn job(&self, group: Vec<Cut>, open: &mut Option<Open>) -> Option<Job> {
         let drawing = Instant::now();
-        let block = u64::from(self.context.block);
+        let block = u64::from(self.context.stream.block);
         let first = group.first()?.samples.start / block * block;
         let mut inputs = self.used.try_recv().unwrap_or_default();
-        self.context.sampler.fill(first, self.context.block, &mut inputs);
+        let stream = &self.context.stream;
+        stream.sampler.fill(first, stream.block, &mut inputs);
         self.context.counters.latents.add(drawing.elapsed());
 
-        let sample_bytes = self.context.format.sample_bytes();
+        let sample_bytes = self.context.stream.format.sample_bytes();
         let mut pieces = Vec::with_capacity(group.len());
         for cut in group {
             if open.as_ref().is_none_or(|open| open.sequence != cut.sequence) {

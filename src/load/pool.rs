@@ -1,8 +1,12 @@
 //! Batch buffers that come back.
 //!
 //! A buffer is aligned to 64 bytes (a cache line, and what DLPack asks for) and is handed out
-//! zeroed once. When a batch is dropped its buffer returns here, if it is of the usual size and
-//! the pool is not full.
+//! zeroed once. When a batch is dropped its buffer returns here if it is of the usual size, unless
+//! there are more of them than a window needs: those that a consumer kept are freed, so that what
+//! lies here and what is under way together stay within the loader's memory.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bytes::BytesMut;
 use crossbeam::channel::{Receiver, Sender, bounded};
@@ -13,44 +17,54 @@ pub(super) const ALIGNMENT: usize = 64;
 /// Gives out buffers; owned by the planner.
 #[derive(Debug)]
 pub(super) struct Pool {
-    size: usize,
     back: Receiver<BytesMut>,
-    returns: Sender<BytesMut>,
+    returns: Returns,
 }
 
 /// Takes buffers back; held by every batch.
 #[derive(Debug, Clone)]
 pub(super) struct Returns {
     size: usize,
+    /// Buffers of this size that there should be, here and elsewhere.
+    limit: usize,
+    /// How many there are.
+    alive: Arc<AtomicUsize>,
     sender: Sender<BytesMut>,
 }
 
 impl Pool {
-    /// A pool of buffers of `size` bytes that keeps at most `spare` unused ones.
-    pub fn new(size: usize, spare: usize) -> Self {
-        let (returns, back) = bounded(spare);
-        Self { size, back, returns }
+    /// A pool of buffers of `size` bytes that keeps none beyond `limit`.
+    pub fn new(size: usize, limit: usize) -> Self {
+        let (sender, back) = bounded(limit);
+        let alive = Arc::new(AtomicUsize::new(0));
+        Self { back, returns: Returns { size, limit, alive, sender } }
     }
 
     /// A buffer of `len` bytes: a used one if it is of the usual size and there is one.
     pub fn take(&self, len: usize) -> BytesMut {
-        if len == self.size
-            && let Ok(buffer) = self.back.try_recv()
-        {
-            return buffer;
+        if len == self.returns.size {
+            if let Ok(buffer) = self.back.try_recv() {
+                return buffer;
+            }
+            self.returns.alive.fetch_add(1, Ordering::Relaxed);
         }
         aligned(len)
     }
 
     pub fn returns(&self) -> Returns {
-        Returns { size: self.size, sender: self.returns.clone() }
+        self.returns.clone()
     }
 }
 
 impl Returns {
     pub fn give(&self, buffer: BytesMut) {
-        if buffer.len() == self.size {
-            // Full or closed: the buffer is freed.
+        if buffer.len() != self.size {
+            return;
+        }
+        let surplus = |alive: usize| (alive > self.limit).then(|| alive - 1);
+        let freed = self.alive.fetch_update(Ordering::Relaxed, Ordering::Relaxed, surplus);
+        if freed.is_err() {
+            // Closed when the loader is gone: the buffer is freed.
             let _ = self.sender.try_send(buffer);
         }
     }
@@ -78,6 +92,16 @@ mod tests {
         pool.returns().give(buffer);
         pool.returns().give(pool.take(7));
         assert_eq!(pool.take(100).as_ptr(), address);
+    }
+
+    #[test]
+    fn what_a_consumer_kept_is_not_kept_again() {
+        let pool = Pool::new(8, 3);
+        let kept: Vec<_> = (0..10).map(|_| pool.take(8)).collect();
+        kept.into_iter().for_each(|buffer| pool.returns().give(buffer));
+        assert_eq!(pool.back.len(), 3);
+        (0..100).for_each(|_| pool.returns().give(pool.take(8)));
+        assert_eq!((pool.back.len(), pool.returns.alive.load(Ordering::Relaxed)), (3, 3));
     }
 
     #[test]

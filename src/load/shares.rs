@@ -1,4 +1,4 @@
-//! Which samples a rank delivers, step by step.
+//! Which samples a rank delivers, step by step and pass by pass.
 //!
 //! In step `s` the world takes the next `world × batch` samples, and rank `r` the `r`-th batch of
 //! them. So after any step all ranks together have delivered a prefix of the dataset, and one
@@ -71,6 +71,40 @@ impl Share {
     }
 }
 
+/// The same samples over and over.
+#[derive(Debug, Clone)]
+pub(super) struct Passes {
+    pub share: Share,
+    /// The samples of one pass.
+    pub samples: Range<u64>,
+    /// How many passes there are; `None`: for ever.
+    pub epochs: Option<u64>,
+}
+
+impl Passes {
+    /// This rank's batches with their pass, from sample `next` of pass `epoch` on.
+    pub fn steps(&self, epoch: u64, next: u64) -> impl Iterator<Item = (u64, Step)> + Send + use<> {
+        let Self { share, samples: Range { start, end }, epochs } = self.clone();
+        // A rank may have nothing in a pass: the dataset is smaller than the world, or than a step
+        // of which the rest is dropped. It will not have more in the next.
+        let barren = share.steps(start, end).next().is_none();
+        let last = epochs.unwrap_or(u64::MAX).min(if barren { epoch + 1 } else { u64::MAX });
+        (epoch..last).flat_map(move |pass| {
+            let from = if pass == epoch { next } else { start };
+            share.steps(from, end).map(move |step| (pass, step))
+        })
+    }
+
+    /// Pass and sample to go on with after `step` of pass `epoch`.
+    pub fn after(&self, epoch: u64, step: &Step) -> (u64, u64) {
+        if step.next >= self.samples.end && self.epochs != Some(epoch + 1) {
+            (epoch + 1, self.samples.start)
+        } else {
+            (epoch, step.next)
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -123,6 +157,30 @@ mod tests {
         let share = Share::new(1, 2, 7, false).unwrap();
         let steps: Vec<Step> = share.steps(end - 20, end).collect();
         assert_eq!(steps.last().unwrap().range.end, end);
+    }
+
+    #[test]
+    fn every_pass_is_over_the_same_samples() {
+        let share = Share::new(0, 1, 4, false).unwrap();
+        let passes = Passes { share, samples: 10..17, epochs: Some(3) };
+        let all: Vec<_> = passes.steps(0, 14).map(|(pass, step)| (pass, step.range)).collect();
+        assert_eq!(all, [(0, 14..17), (1, 10..14), (1, 14..17), (2, 10..14), (2, 14..17)]);
+        let (mut epoch, mut next) = (0, 14);
+        for (pass, range) in all {
+            let (of, step) = passes.steps(epoch, next).next().unwrap();
+            assert_eq!((of, &step.range), (pass, &range), "resumed");
+            (epoch, next) = passes.after(of, &step);
+        }
+        assert!(passes.steps(epoch, next).next().is_none());
+    }
+
+    #[test]
+    fn passes_without_a_batch_end() {
+        for (rank, world, drop_last) in [(0, 1, true), (0, 20, false)] {
+            let share = Share::new(rank, world, 8, drop_last).unwrap();
+            let passes = Passes { share, samples: 0..7, epochs: None };
+            assert!(passes.steps(0, 0).next().is_none());
+        }
     }
 
     #[test]

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use crossbeam::channel::{Receiver, Sender};
 
 use super::loader::Event;
-use super::planner::{Context, Job};
+use super::planner::{Context, Job, Piece};
 use super::state::interrupted;
 use crate::error::{Error, Kind, Result};
 use crate::generate::Generator;
@@ -38,7 +38,6 @@ impl MakeRows for Generator {
 
 pub(super) struct Worker {
     pub context: Arc<Context>,
-    pub delivery: Arc<Delivery>,
     pub maker: Box<dyn MakeRows>,
     pub jobs: Receiver<Job>,
     pub events: Sender<Event>,
@@ -66,8 +65,10 @@ impl Worker {
                 ),
             };
             if let Some(error) = error {
-                let sequence = job.pieces.first().map_or(0, |piece| piece.sequence);
-                let _ = self.events.send(Event::Failed { sequence, error });
+                if let Some(Piece { sequence, offset, .. }) = job.pieces.first() {
+                    let (sequence, offset) = (*sequence, *offset);
+                    let _ = self.events.send(Event::Failed { sequence, offset, error });
+                }
                 // A maker that has failed is not trusted with another block.
                 return;
             }
@@ -86,10 +87,10 @@ impl Worker {
     }
 
     fn make(&mut self, job: &mut Job) -> Result<()> {
-        let Self { context, delivery, maker, .. } = self;
+        let Self { context, maker, .. } = self;
         let begun = Instant::now();
         let mut delivering = Duration::ZERO;
-        let views = context.format.views;
+        let (delivery, views) = (&context.stream.delivery, context.stream.format.views);
         maker.make(&job.inputs, &mut |first_row, rows| {
             if context.stop.is_stopped() {
                 return Err(interrupted());
@@ -112,7 +113,7 @@ fn deliver(
     delivery: &Delivery,
     views: usize,
     first: u64,
-    pieces: &mut [super::planner::Piece],
+    pieces: &mut [Piece],
     first_row: usize,
     rows: TensorView<'_>,
 ) -> Result<()> {

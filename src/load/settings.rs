@@ -1,0 +1,231 @@
+//! What a loader is told, checked against what is streamed, and the threads it starts.
+
+use std::sync::Arc;
+use std::thread;
+
+use crossbeam::channel::bounded;
+
+use super::credits::Credits;
+use super::loader::Loader;
+use super::planner::{Context, Planner};
+use super::pool::Pool;
+use super::shares::{Passes, Share};
+use super::state::{State, Stop};
+use super::statistics::Counters;
+use super::stream::Stream;
+use super::worker::{MakeRows, Worker};
+use crate::error::{Error, Kind, Result};
+
+/// Memory for images under way, unless set otherwise: 512 MiB.
+pub const DEFAULT_MEMORY: u64 = 512 << 20;
+const DEFAULT_BATCH: usize = 256;
+const DEFAULT_PREFETCH: usize = 4;
+/// Jobs that wait for a worker, for each worker.
+const JOBS_AHEAD: usize = 2;
+/// What it takes, besides its images, to keep track of a batch or of a block under way: events,
+/// pieces, the head of a buffer. Rather more than less.
+const BOOKKEEPING: u64 = 1024;
+
+/// See [`LoaderBuilder`](super::LoaderBuilder) for what each means.
+#[derive(Debug, Clone)]
+pub(super) struct Settings {
+    pub batch: usize,
+    pub workers: Option<usize>,
+    pub prefetch: usize,
+    pub memory: u64,
+    pub rank: Option<(u64, u64)>,
+    pub start: u64,
+    pub end: Option<u64>,
+    pub epochs: Option<u64>,
+    pub drop_last: bool,
+    pub latents: bool,
+    pub state: Option<State>,
+    pub stop: Stop,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            batch: DEFAULT_BATCH,
+            workers: None,
+            prefetch: DEFAULT_PREFETCH,
+            memory: DEFAULT_MEMORY,
+            rank: None,
+            start: 0,
+            end: None,
+            epochs: Some(1),
+            drop_last: false,
+            latents: false,
+            state: None,
+            stop: Stop::new(),
+        }
+    }
+}
+
+/// Settings that fit what is streamed.
+#[derive(Debug)]
+pub(super) struct Checked {
+    passes: Passes,
+    state: State,
+    /// Samples that may be under way.
+    window: u64,
+    /// The batches that makes.
+    prefetch: usize,
+}
+
+impl Settings {
+    /// How many sessions are wanted, for `threads` inside a call of each.
+    pub fn sessions(&self, threads: usize) -> Result<usize> {
+        match self.workers {
+            Some(0) => Err(Error::new(Kind::Argument, "a loader needs at least one worker")),
+            Some(n @ 1..=1024) => Ok(n),
+            Some(n) => Err(Error::new(Kind::Argument, format!("{n} workers are too many"))
+                .help("each is a session with its own memory; start with one a core")),
+            None => Ok((cores() / threads.max(1)).max(1)),
+        }
+    }
+
+    /// Finds out whether these settings make sense, before anything is loaded or allocated.
+    pub fn check(&self, stream: &Stream, workers: usize) -> Result<Checked> {
+        let (rank, world) = match self.rank {
+            Some(rank) => rank,
+            None => rank_from_environment()?,
+        };
+        let share = Share::new(rank, world, self.batch as u64, self.drop_last)?;
+        let end = self.end.unwrap_or(stream.end);
+        if end > stream.end || self.start > end {
+            let (start, all) = (self.start, stream.end);
+            return Err(Error::new(
+                Kind::Argument,
+                format!("samples {start}..{end} are not in the dataset, which has {all}"),
+            ));
+        }
+        if let Some(state) = &self.state {
+            state.check(stream.digest)?;
+        }
+        let beginning = || State { digest: stream.digest.to_string(), epoch: 0, next: self.start };
+        let (window, prefetch) = self.window(stream, workers)?;
+        Ok(Checked {
+            passes: Passes { share, samples: self.start..end, epochs: self.epochs },
+            state: self.state.clone().unwrap_or_else(beginning),
+            window,
+            prefetch,
+        })
+    }
+
+    /// Starts the threads around sessions, or around stand-ins for them.
+    pub fn start(self, stream: &Arc<Stream>, makers: Vec<Box<dyn MakeRows>>) -> Result<Loader> {
+        let workers = makers.len();
+        let Checked { passes, state, window, prefetch } = self.check(stream, workers)?;
+        let context = Arc::new(Context {
+            stream: Arc::clone(stream),
+            want_latents: self.latents,
+            stop: Stop::new(),
+            credits: Credits::default(),
+            counters: Counters::default(),
+        });
+        let whole = |n: u64| usize::try_from(n).unwrap_or(usize::MAX);
+        let batches = whole(window / self.batch as u64 + 2);
+        let blocks = whole(window / u64::from(stream.block) + 2);
+        // Room for every event of a window of full batches, so that workers do not wait for the
+        // consumer to look: a batch opens once, every piece begins a batch or a block, a worker
+        // fails once, the end comes once.
+        let (event_sender, events) = bounded(2 * batches + blocks + workers + 1);
+        let (job_sender, jobs) = bounded(JOBS_AHEAD * workers);
+        let (used_sender, used) = bounded((JOBS_AHEAD + 2) * workers);
+
+        let mut threads = Vec::with_capacity(workers + 1);
+        for (number, maker) in makers.into_iter().enumerate() {
+            let worker = Worker {
+                context: Arc::clone(&context),
+                maker,
+                jobs: jobs.clone(),
+                events: event_sender.clone(),
+                used: used_sender.clone(),
+            };
+            threads.push(spawn(format!("genset-worker-{number}"), move || worker.run())?);
+        }
+        let planner = Planner {
+            context: Arc::clone(&context),
+            passes: passes.clone(),
+            state: state.clone(),
+            window,
+            pool: Pool::new(self.batch * stream.format.sample_bytes(), batches),
+            jobs: job_sender,
+            events: event_sender,
+            used,
+        };
+        threads.push(spawn("genset-planner".into(), move || planner.run())?);
+        Ok(Loader::new(context, self.stop, events, threads, passes, state, prefetch))
+    }
+
+    /// Samples that may be under way, and the batches that makes.
+    fn window(&self, stream: &Stream, workers: usize) -> Result<(u64, usize)> {
+        let (batch, block) = (self.batch as u64, u64::from(stream.block));
+        let (sample, workers) = (stream.format.sample_bytes() as u64, workers as u64);
+        let each = sample + BOOKKEEPING.div_ceil(batch) + BOOKKEEPING.div_ceil(block);
+        // Inputs wait for every worker, are with every worker, are bound to every session, and
+        // one is being drawn.
+        let inputs = (JOBS_AHEAD as u64 + 2) * workers + 1;
+        let sessions = inputs
+            .saturating_mul(stream.input_bytes)
+            .saturating_add(workers.saturating_mul(stream.output_bytes));
+        let bytes = |window: u64| (window + batch).saturating_mul(each).saturating_add(sessions);
+
+        let least = batch.max(block) + block;
+        let wanted = (self.prefetch.max(1) as u64).saturating_mul(batch);
+        let busy = 2 * workers * block;
+        let allowed = self.memory.saturating_sub(bytes(0)) / each;
+        let window = wanted.max(busy).saturating_add(block).min(allowed);
+        if window < least {
+            return Err(Error::new(
+                Kind::Limit,
+                format!(
+                    "{} MiB do not suffice for batches of {batch} samples of {sample} bytes: \
+                     {} MiB are the least",
+                    self.memory >> 20,
+                    bytes(least).div_ceil(1 << 20)
+                ),
+            )
+            .help("allow more memory, or make batch, workers or generator.block smaller"));
+        }
+        let batches = usize::try_from((window - block) / batch).unwrap_or(usize::MAX);
+        Ok((window, batches.max(1)))
+    }
+}
+
+fn spawn(name: String, run: impl FnOnce() + Send + 'static) -> Result<thread::JoinHandle<()>> {
+    thread::Builder::new()
+        .name(name)
+        .spawn(run)
+        .map_err(|e| Error::new(Kind::Worker, format!("cannot start a thread: {e}")).because(e))
+}
+
+/// Cores that this process may use.
+fn cores() -> usize {
+    thread::available_parallelism().map_or(1, std::num::NonZero::get)
+}
+
+fn rank_from_environment() -> Result<(u64, u64)> {
+    let read = |name: &str| match std::env::var(name) {
+        Ok(text) => text.parse::<u64>().map(Some).map_err(|_| {
+            Error::new(Kind::Argument, format!("environment variable {name} is \"{text}\""))
+                .help("torchrun sets it to a whole number; unset it to deliver everything")
+        }),
+        Err(_) => Ok(None),
+    };
+    match (read("RANK")?, read("WORLD_SIZE")?) {
+        (Some(rank), Some(world)) => Ok((rank, world)),
+        (None, None | Some(1)) => Ok((0, 1)),
+        (Some(0), None) => Ok((0, 1)),
+        (rank, _) => {
+            let (set, unset) =
+                if rank.is_some() { ("RANK", "WORLD_SIZE") } else { ("WORLD_SIZE", "RANK") };
+            Err(Error::new(
+                Kind::Argument,
+                format!("{set} is set in the environment, {unset} is not"),
+            )
+            .help("set both, or give rank and world size as arguments"))
+        }
+    }
+}

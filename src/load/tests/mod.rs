@@ -1,0 +1,185 @@
+//! The pipeline under failure, with stand-ins for the generators.
+//!
+//! A stand-in shows the latents it is fed as the image, so what is delivered can be told apart
+//! sample by sample and view by view. All threads of a loader hold its [`Stream`], so they have
+//! ended when the test's own is the only one left.
+
+mod bounds;
+mod failure;
+mod order;
+mod stress;
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
+use std::thread;
+use std::time::Duration;
+
+use super::Batch;
+use super::loader::Loader;
+use super::settings::Settings;
+use super::stream::Stream;
+use super::worker::MakeRows;
+use crate::error::Result;
+use crate::generate::{BatchSize, Contract, ImageFormat, InputContract};
+use crate::graph::Element;
+use crate::recipe::{Digest, ImageLayout, Recipe};
+use crate::runtime::TensorView;
+use crate::sample::{BlockInputs, Column, Sampler};
+use crate::view::Delivery;
+
+/// Values of an image: one channel of 2×2.
+const IMAGE: usize = 4;
+const VIEWS: usize = 2;
+
+/// A dataset whose images are its latents.
+fn stream(samples: u64, block: u32) -> Arc<Stream> {
+    let recipe = format!(
+        "samples = {samples}\n\
+         [generator]\nmodel = \"stand-in\"\nblock = {block}\n\
+         inputs.z = {{ role = \"latent\", distribution = \"uniform\", low = 0, high = 1 }}\n\
+         output = {{ layout = \"NCHW\", range = [0, 1] }}\n\
+         [views]\ncount = {VIEWS}\nlatent = [{{ op = \"gaussian\", std = 0.01 }}]\n\
+         [output]\ndtype = \"f32\"\n"
+    );
+    let recipe = Recipe::parse(&recipe, "stand-in.toml", Path::new(".")).unwrap();
+    let image =
+        ImageFormat { channels: 1, height: 2, width: 2, interleaved: false, range: [0.0, 1.0] };
+    let contract = Contract {
+        inputs: vec![InputContract {
+            name: "z".into(),
+            element: Element::F32,
+            row: vec![IMAGE],
+            batched: true,
+        }],
+        output: "image".into(),
+        element: Element::F32,
+        layout: ImageLayout::Nchw,
+        image,
+        batch: BatchSize::Dynamic,
+        batch_symbols: Vec::new(),
+    };
+    let sampler = Sampler::new(&recipe, &[IMAGE]).unwrap();
+    let delivery = Delivery::new(image, &recipe.output).unwrap();
+    Arc::new(Stream::new(&recipe, &contract, Digest([7; 32]), sampler, delivery))
+}
+
+/// The bytes of a sample as they must be delivered.
+fn expected(stream: &Stream, index: u64) -> Vec<u8> {
+    let mut block = BlockInputs::default();
+    stream.sampler.fill(index, 1, &mut block);
+    let Column::Float(values) = &block.columns[0] else { unreachable!("a latent") };
+    values.iter().flat_map(|value| value.clamp(0.0, 1.0).to_le_bytes()).collect()
+}
+
+#[track_caller]
+fn check_batch(stream: &Stream, batch: &Batch) {
+    for (i, index) in batch.index().enumerate() {
+        assert_eq!(batch.images().sample_bytes(i), expected(stream, index), "sample {index}");
+    }
+}
+
+/// What a stand-in does before it shows a block, given the block's first sample and its values.
+type Act = dyn Fn(u64, &mut [f32]) -> Result<()> + Send + Sync;
+
+#[derive(Clone)]
+struct StandIn {
+    /// The first sample of a block by the first value it is fed.
+    blocks: Arc<HashMap<u32, u64>>,
+    rows_a_call: usize,
+    act: Arc<Act>,
+}
+
+impl StandIn {
+    /// Knows the blocks of the first few samples; others are `u64::MAX` to it.
+    fn new(
+        stream: &Stream,
+        act: impl Fn(u64, &mut [f32]) -> Result<()> + Send + Sync + 'static,
+    ) -> Self {
+        let firsts = (0..stream.end.min(2000)).step_by(stream.block as usize);
+        let first_value = |first| {
+            let bytes = anchor(stream, first);
+            (bytes.to_bits(), first)
+        };
+        let blocks = Arc::new(firsts.map(first_value).collect());
+        Self { blocks, rows_a_call: usize::MAX, act: Arc::new(act) }
+    }
+
+    fn willing(stream: &Stream) -> Self {
+        Self::new(stream, |_, _| Ok(()))
+    }
+
+    fn times(&self, workers: usize) -> Vec<Box<dyn MakeRows>> {
+        (0..workers).map(|_| Box::new(self.clone()) as Box<dyn MakeRows>).collect()
+    }
+}
+
+/// The first value that the block from `first` on is fed.
+fn anchor(stream: &Stream, first: u64) -> f32 {
+    let mut block = BlockInputs::default();
+    stream.sampler.fill(first, 1, &mut block);
+    let Column::Float(values) = &block.columns[0] else { unreachable!("a latent") };
+    values[0]
+}
+
+impl MakeRows for StandIn {
+    fn make(
+        &mut self,
+        inputs: &BlockInputs,
+        sink: &mut dyn FnMut(usize, TensorView<'_>) -> Result<()>,
+    ) -> Result<()> {
+        let Column::Float(values) = &inputs.columns[0] else { unreachable!("a latent") };
+        let mut values = values.clone();
+        let first = self.blocks.get(&values[0].to_bits()).copied().unwrap_or(u64::MAX);
+        (self.act)(first, &mut values)?;
+        let rows = self.rows_a_call.min(inputs.rows);
+        for (call, values) in values.chunks(rows * IMAGE).enumerate() {
+            sink(call * rows, TensorView::F32(values))?;
+        }
+        Ok(())
+    }
+}
+
+/// Everything from rank 0 of 1, whatever the environment says.
+fn settings(batch: usize) -> Settings {
+    Settings { batch, rank: Some((0, 1)), ..Settings::default() }
+}
+
+fn start(settings: Settings, stream: &Arc<Stream>, stand_in: &StandIn, workers: usize) -> Loader {
+    settings.start(stream, stand_in.times(workers)).unwrap()
+}
+
+/// Ends the process with a message if a test hangs, which no assertion could say.
+struct Watchdog(Sender<()>);
+
+fn watchdog(limit: Duration, what: impl Fn() -> String + Send + 'static) -> Watchdog {
+    let (sender, alive) = channel();
+    thread::spawn(move || {
+        while let Err(RecvTimeoutError::Timeout) | Ok(()) = match alive.recv_timeout(limit) {
+            Err(RecvTimeoutError::Timeout) => {
+                eprintln!("nothing has moved for {limit:?}: {}", what());
+                std::process::abort();
+            }
+            other => other,
+        } {}
+    });
+    Watchdog(sender)
+}
+
+impl Watchdog {
+    fn fed(&self) {
+        let _ = self.0.send(());
+    }
+}
+
+/// For tests of one loader.
+fn no_hang(test: &'static str) -> Watchdog {
+    watchdog(Duration::from_secs(60), move || test.to_owned())
+}
+
+/// All threads of all loaders of `stream` have ended.
+#[track_caller]
+fn assert_no_thread_left(stream: &Arc<Stream>) {
+    assert_eq!(Arc::strong_count(stream), 1, "a thread is left");
+}
