@@ -15,6 +15,9 @@ pub(super) const METADATA_KEY: &str = "genset.contract";
 /// broken or hostile, or its block is far too large.
 pub const MAX_BLOCK_BYTES: u64 = 4 << 30;
 
+/// Gray, gray and alpha, RGB, RGBA. More is a layout that was mistaken for another.
+const MAX_CHANNELS: usize = 4;
+
 /// A generator's inputs and image output, with nothing left open.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Contract {
@@ -304,8 +307,15 @@ fn input_contract(
         .map(|dim| match dim {
             Dim::Fixed(n) => Ok(usize::try_from(*n).unwrap_or(usize::MAX)),
             open => {
+                let help = match batch {
+                    BatchSize::None => {
+                        "generator.output.layout CHW or HWC is for a model without a batch \
+                         dimension: is it NCHW, NHWC or flat?"
+                    }
+                    _ => "export the model with only the batch dimension dynamic",
+                };
                 Err(Error::new(Kind::Model, format!("input `{name}` leaves dimension {open} open"))
-                    .help("export the model with only the batch dimension dynamic"))
+                    .help(help))
             }
         })
         .collect::<Result<Vec<_>>>()?;
@@ -372,8 +382,16 @@ fn image_shape(row: &[usize], layout: ImageLayout, flat: Option<[u32; 3]>) -> Re
             format!("`generator.output.shape` is {wanted:?} but the model makes {shape:?}"),
         ));
     }
-    if shape.contains(&0) {
-        return Err(misfit());
+    if shape.contains(&0) || shape[0] > MAX_CHANNELS {
+        let [c, h, w] = shape;
+        return Err(Error::new(
+            Kind::Recipe,
+            format!(
+                "{row:?} in layout {} is an image of {c} channels, {h}×{w} pixels",
+                layout.name()
+            ),
+        )
+        .help("an image has 1 to 4 channels: check generator.output.layout"));
     }
     Ok(shape)
 }
