@@ -1,0 +1,50 @@
+//! Providers and precisions that are not there.
+
+use super::*;
+
+#[test]
+fn a_provider_that_is_not_there_is_an_error_that_names_those_that_are() {
+    let folder = Folder::of("channels-1");
+    let there = runtime().providers().unwrap();
+    for provider in ["cuda", "tensorrt"] {
+        if there.iter().any(|name| name == provider) {
+            // With a GPU it may well run.
+            continue;
+        }
+        let missing = format!("provider `{provider}` is not in ONNX Runtime");
+        let words = [missing.as_str(), "which has: ", "cpu", "onnxruntime-gpu", "--provider cpu"];
+        let ran = folder.digest(&["--provider", provider]);
+        ran.says(1, &words).at_once();
+        assert!(ran.stdout.is_empty(), "nothing was made on another provider: {ran:?}");
+        // Also when another would do.
+        folder.digest(&["--provider", &format!("{provider},cpu")]).says(1, &words).at_once();
+        ran_bench(provider).says(1, &words).at_once();
+    }
+    assert_eq!(folder.digest(&["--provider", "cpu"]).code, Some(0));
+}
+
+fn ran_bench(provider: &str) -> Ran {
+    ran(genset().args(["bench", "builtin:digits", "--provider", provider]))
+}
+
+#[test]
+fn an_unknown_provider_is_a_usage_error_that_lists_the_known() {
+    let folder = Folder::of("channels-1");
+    folder
+        .digest(&["--provider", "cdua"])
+        .says(2, &["unknown provider `cdua`", "cpu", "cuda", "tensorrt"])
+        .at_once();
+}
+
+#[test]
+fn a_precision_that_is_not_there_is_an_error() {
+    let folder = Folder::of("channels-1");
+    for precision in ["f16", "bf16"] {
+        let setting = format!("generator.precision={precision}");
+        folder
+            .digest(&["--set", &setting])
+            .says(1, &["generator.precision", &format!("precision {precision} is not available")])
+            .at_once();
+    }
+    folder.digest(&["--set", "generator.precision=f8"]).says(1, &["cannot be \"f8\"", "f32"]);
+}
