@@ -2,11 +2,13 @@
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::process::ExitCode;
 use std::sync::OnceLock;
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
+use serde_json::{Value, json};
 
 use crate::error::{Error, Kind, Result};
 use crate::load::{Dataset, Options, Stop, read_recipe};
@@ -15,7 +17,7 @@ use crate::runtime::{Provider, Search};
 use crate::view::sheet::Tile;
 
 /// Exit code that shells give a program ended by Ctrl-C.
-const INTERRUPTED: i32 = 130;
+const INTERRUPTED: u8 = 130;
 
 /// Where and how the generator runs.
 #[derive(Debug, clap::Args)]
@@ -95,7 +97,7 @@ pub(super) fn on_interrupt() -> Stop {
         // Without a handler Ctrl-C still ends the process, only less politely.
         let _ = ctrlc::set_handler(move || {
             if switch.is_stopped() {
-                std::process::exit(INTERRUPTED);
+                std::process::exit(INTERRUPTED.into());
             }
             switch.stop();
         });
@@ -122,6 +124,28 @@ pub(super) fn print_json(document: &impl Serialize) -> Result<()> {
     let text = serde_json::to_string_pretty(document)
         .map_err(|e| Error::new(Kind::Io, format!("cannot write JSON: {e}")))?;
     print(&format!("{text}\n"))
+}
+
+/// An error as JSON.
+pub(super) fn error_document(error: &Error) -> Value {
+    json!({
+        "kind": format!("{:?}", error.kind()).to_lowercase(),
+        "message": error.summary(),
+        "help": error.advice(),
+        "sample": error.sample(),
+    })
+}
+
+/// Says an error on stderr, and gives the exit code: 1 for what failed, 2 for arguments that make
+/// no sense, 130 as shells have it for Ctrl-C.
+pub(super) fn say(error: &Error) -> ExitCode {
+    // Nobody may be listening, which is no reason to end in another way.
+    let _ = writeln!(std::io::stderr(), "error: {error}");
+    ExitCode::from(match error.kind() {
+        Kind::Interrupted => INTERRUPTED,
+        Kind::Argument => 2,
+        _ => 1,
+    })
 }
 
 /// Prints on stdout. A reader that has gone away is not an error of ours.
