@@ -53,6 +53,28 @@ fn batch_workers_and_prefetch_change_no_byte() {
     }
 }
 
+/// Images that depend on their block show whether every block is made whole and in its place.
+#[test]
+fn a_generator_that_mixes_its_batch_gives_the_same_bytes_too() {
+    for model in ["batch-statistics", "batch-position"] {
+        let folder = folder_with_recipe(model, RGB);
+        let dataset = open(folder.path().join("recipe.toml"), &[]);
+        // The last block is cut short by the end of the dataset.
+        let whole = truth(&dataset, 0..1000);
+        for (batch, workers, world) in [(1, 2, 1), (7, 4, 1), (33, 1, 2), (100, 2, 3), (64, 2, 5)] {
+            let mut all = SampleDigests::new();
+            for rank in 0..world {
+                let loader = dataset.loader().rank(rank, world).batch(batch).workers(workers);
+                all.merge(digests(&stream(loader)));
+            }
+            assert_eq!(all.together().unwrap(), whole, "{model}: {world} × {batch}");
+        }
+        let middle = truth(&dataset, 45..520);
+        let loader = alone(&dataset, 45..520).batch(41).workers(2);
+        assert_eq!(together(&stream(loader)), middle, "{model}: from within a block");
+    }
+}
+
 #[test]
 fn ranks_put_together_are_the_whole() {
     let dataset = open(DIGITS, &[]);
