@@ -4,7 +4,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::ceiling::Ceiling;
-use super::report::{Report, WaitMs, median, peak_rss_bytes};
+use super::report::{Report, StageTimes, WaitMs, median, peak_rss_bytes};
 use crate::error::{Error, Kind, Result};
 use crate::load::{Dataset, Loader, LoaderBuilder, Stop};
 
@@ -76,6 +76,7 @@ pub fn run(
         wait_ms: WaitMs::of(&mut waits),
         first_batch_ms,
         limiting_stage: statistics.limiting_stage().name(),
+        microseconds_an_image: StageTimes::of(&statistics),
         peak_rss_bytes: peak_rss_bytes(),
         batch,
         views,
