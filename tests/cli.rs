@@ -391,6 +391,7 @@ fn a_wrong_word_is_answered_with_the_right_one() {
         (&["preview", DIGITS, "--index", "60000"], &["there is no sample 60000"]),
         (&["bench", DIGITS, "--seconds", "0"], &["must be more than 0"]),
         (&["bench", DIGITS, "--seconds", "nan"], &["must be"]),
+        (&["runtime", "install", "torch"], &["torch", "onnxruntime"]),
         (&[], &["Usage: genset", "demo"]),
     ] {
         assert_says(&fails(2, arguments), parts);
@@ -412,7 +413,6 @@ fn a_wrong_recipe_is_answered_with_the_next_step() {
         (&["digest", DIGITS, "--memory", "0"], &["0 MiB do not suffice", "more memory"]),
         (&["digest", DIGITS, "--set", "generator.precision=bf16"], &["precision bf16", "f32"]),
         (&["digest", DIGITS, "--ort", "/nowhere"], &["/nowhere"]),
-        (&["runtime", "install", "torch"], &["torch", "onnxruntime"]),
     ] {
         let said = fails(1, arguments);
         assert_says(&said, parts);

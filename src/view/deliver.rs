@@ -162,6 +162,7 @@ impl Delivery {
     }
 }
 
+#[allow(clippy::manual_clamp, reason = "`clamp` would keep NaN")]
 fn byte(x: f32, (scale, bias): (f32, f32), _: (f32, f32)) -> u8 {
     let level = (x * scale + bias).max(0.0).min(255.0);
     // SAFETY: `level` is in [0, 255]; NaN was turned into 0 by `max`. A checked cast keeps the
