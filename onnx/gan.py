@@ -20,20 +20,25 @@ from networks import CLASSES, LATENT, Discriminator, Encoder, Generator
 class Settings:
     """Everything that decides how a generator is trained."""
 
+    steps: int = 28_000
     batch: int = 64
     group: int = 4  # images of one class that the discriminator sees together
-    decoder_rate: float = 1e-3  # learning rates; while warming up
-    adversarial_rate: float = 1e-4  # of the decoder, after warming up
+    # Warming up: the evidence bound alone, on all networks but the discriminator.
+    warm_up: int = 18_000  # steps
+    soft: int = 10_000  # of these with the soft precision, which fills the prior first
+    soft_precision: float = 4.0  # 1 / (2 variance) of a pixel in the evidence bound
+    precision: float = 12.0
+    rate: float = 1e-3  # learning rate of decoder, encoder and flow
+    # After it: the decoder against the discriminator; encoder and flow stay as they are.
+    head_start: int = 500  # last steps of the warm-up in which the discriminator learns too
+    coverage: float = 0.003  # weight of the evidence bound beside the adversarial loss
+    decoder_rate: float = 2e-4
     discriminator_rate: float = 4e-4
-    code_rate: float = 1e-3  # of encoder and flow
     penalty: float = 0.05  # weight of the two gradient penalties
     penalty_every: int = 8
-    coverage: float = 0.003  # weight of the evidence bound beside the adversarial loss
-    precision: float = 4.0  # 1 / (2 variance) of a pixel in the evidence bound
-    warm_up: int = 10_000  # steps with the evidence bound alone, which are cheap
-    head_start: int = 500  # steps at the end of these in which the discriminator learns too
+    # Always.
+    final: float = 0.1  # learning rate at the end of either part, relative to its start
     average: float = 0.999  # decay of the weight average
-    final: float = 0.1  # learning rate at the end, relative to the start
 
 
 class Pools:
@@ -109,23 +114,37 @@ class Trainer:
     def warming_up(self) -> bool:
         return self.steps < self.settings.warm_up
 
-    def set_progress(self, progress: float) -> None:
-        """Sets the learning rates for `progress` in [0, 1]: flat, then a cosine over the last half."""
-        settings, late = self.settings, max(0.0, 2 * progress - 1)
-        scale = settings.final + (1 - settings.final) * 0.5 * (1 + math.cos(math.pi * late))
-        for optimizer, rate in (
-            (self.for_decoder, settings.decoder_rate if self.warming_up else settings.adversarial_rate),
-            (self.for_discriminator, settings.discriminator_rate),
-            (self.for_codes, settings.code_rate),
-        ):
-            optimizer.param_groups[0]["lr"] = rate * scale
+    @property
+    def precision(self) -> float:
+        """Weight of the squared error in the evidence bound at this step."""
+        return self.settings.soft_precision if self.steps < self.settings.soft else self.settings.precision
+
+    def set_rates(self) -> None:
+        """Sets the learning rates of this step: each part ends in a cosine over its last stretch."""
+        settings = self.settings
+        decay = self._decay(settings.soft, settings.warm_up)
+        decoder, discriminator = settings.rate * decay, settings.discriminator_rate
+        if not self.warming_up:
+            decay = self._decay(settings.warm_up, settings.steps)
+            decoder, discriminator = settings.decoder_rate * decay, settings.discriminator_rate * decay
+        self.for_decoder.param_groups[0]["lr"] = decoder
+        self.for_codes.param_groups[0]["lr"] = settings.rate * decay
+        self.for_discriminator.param_groups[0]["lr"] = discriminator
+
+    def _decay(self, begin: int, end: int) -> float:
+        """1 until half-way from `begin` to `end`, then down to `final` along a cosine."""
+        late = min(1.0, max(0.0, 2 * (self.steps - begin) / (end - begin) - 1))
+        return self.settings.final + (1 - self.settings.final) * 0.5 * (1 + math.cos(math.pi * late))
 
     def step(self, images: torch.Tensor, labels: torch.Tensor) -> dict[str, torch.Tensor]:
         """One update of every network on real images `[N, 1, 28, 28]` and labels `[N]`."""
+        self.set_rates()
         y = F.one_hot(labels, CLASSES).float()
         judged = self.steps >= self.settings.warm_up - self.settings.head_start
         batch = self._make(images, labels, y, judged)
-        report = {"error": batch.error.detach(), "divergence": batch.divergence.detach()}
+        report = {"error": batch.error.detach()}
+        if batch.divergence is not None:
+            report["divergence"] = batch.divergence.detach()
         if judged:
             report |= self._update_discriminator(batch)
         report |= self._update_generator(batch)
@@ -140,14 +159,17 @@ class Trainer:
         if not self.warming_up:  # half of the groups is enough then, and much cheaper
             rows = rows.reshape(self.settings.group, -1).chunk(2, 1)[0].flatten()
         batch = Batch(images, labels, rows)
-        with torch.autocast("cpu", torch.bfloat16):
-            mean, log_variance = self.encoder(images[rows], y[rows])
-        noise = torch.randn_like(mean)
-        codes, classes = mean + noise * (0.5 * log_variance).exp(), y[rows]
-        posterior = log_normal(noise, torch.zeros_like(noise)) - 0.5 * log_variance.sum(1)
-        batch.divergence = (posterior - self.generator.flow.log_density(codes, classes)).mean()
+        classes = y[rows]
+        with torch.set_grad_enabled(self.warming_up):
+            with torch.autocast("cpu", torch.bfloat16):
+                mean, log_variance = self.encoder(images[rows], classes)
+            noise = torch.randn_like(mean)
+            codes = mean + noise * (0.5 * log_variance).exp()
+        if self.warming_up:
+            posterior = log_normal(noise, torch.zeros_like(noise)) - 0.5 * log_variance.sum(1)
+            batch.divergence = (posterior - self.generator.flow.log_density(codes, classes)).mean()
         if judged:
-            with torch.no_grad():  # the flow learns by likelihood alone, which leaves nothing out
+            with torch.no_grad():  # the flow learns by likelihood alone
                 drawn = self.generator.flow(torch.randn(count, LATENT), y)
             codes, classes = torch.cat([drawn, codes]), torch.cat([y, classes])
         with torch.autocast("cpu", torch.bfloat16):
@@ -177,8 +199,10 @@ class Trainer:
 
     def _update_generator(self, batch: Batch) -> dict[str, torch.Tensor]:
         settings, report = self.settings, {}
-        loss = settings.coverage * (settings.precision * batch.error + batch.divergence)
-        if not self.warming_up:
+        bound = self.precision * batch.error
+        if self.warming_up:
+            loss = settings.coverage * (bound + batch.divergence)
+        else:
             self.discriminator.requires_grad_(False)
             with torch.autocast("cpu", torch.bfloat16):
                 score = self.discriminator(batch.made, batch.labels).float()
@@ -187,12 +211,13 @@ class Trainer:
                 again = losses.pairing(score, batch.real_score[batch.rows])
             self.discriminator.requires_grad_(True)
             report["adversarial"] = adversarial.detach()
-            loss = loss + adversarial + 0.5 * again
+            loss = adversarial + 0.5 * again + settings.coverage * bound
         self.for_decoder.zero_grad()
         self.for_codes.zero_grad()
         loss.backward()
         self.for_decoder.step()
-        self.for_codes.step()
+        if self.warming_up:
+            self.for_codes.step()
         return report
 
     @torch.no_grad()

@@ -26,7 +26,6 @@ from gan import Pools, Settings, Trainer
 from networks import CLASSES, LATENT, Generator
 
 HERE = Path(__file__).parent
-STEPS = 35_000
 
 
 def main() -> None:
@@ -36,7 +35,7 @@ def main() -> None:
     parser.add_argument("--work", type=Path, help="folder of checkpoints and log (default: in the user's cache)")
     parser.add_argument("--cache", type=Path, help="folder of downloaded data (default: the user's cache)")
     parser.add_argument("--minutes", type=float, default=90, help="stop training after this long")
-    parser.add_argument("--steps", type=int, default=STEPS, help="stop training after this many steps of 64 images")
+    parser.add_argument("--steps", type=int, default=Settings.steps, help="training steps of 64 images each")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--probe-minutes", type=float, default=4, help="between checkpoints with quick accuracies")
@@ -77,7 +76,7 @@ class Run:
         self.checkpoint = work / "checkpoint.pt"
         self.log_file = work / "log.txt"
         self.real, self.test = data.load(arguments.name, arguments.cache)
-        self.trainer = Trainer(Settings(), arguments.seed)
+        self.trainer = Trainer(Settings(steps=arguments.steps), arguments.seed)
         self.judges = {}  # by kind: classifiers trained on real images, made when first needed
         self.seconds = 0.0  # spent training, over all restarts
         if self.checkpoint.exists():
@@ -101,8 +100,7 @@ class Run:
         next_probe = self.seconds + 60 * arguments.probe_minutes
         next_log, since, sums = self.seconds + 30, trainer.steps, {}
         self.log(f"starts; {trainer.settings}")
-        while trainer.steps < arguments.steps and self.seconds < limit:
-            trainer.set_progress(max(trainer.steps / arguments.steps, self.seconds / limit))
+        while trainer.steps < trainer.settings.steps and self.seconds < limit:
             for key, value in trainer.step(*pools.draw(batch, group)).items():
                 sums.setdefault(key, []).append(value)
             previous, self.seconds = self.seconds, time.monotonic() - began

@@ -1,4 +1,49 @@
 //! A generator where the dataset was.
+//!
+//! A pretrained generative model, exported to ONNX, replaces an image dataset: latents are drawn,
+//! the generator is run through ONNX Runtime, every sample becomes several views, and batches come
+//! out through the interface that a dataset and its loader would have.
+//!
+//! ```
+//! use genset::Dataset;
+//!
+//! # fn main() -> genset::Result<()> {
+//! let dataset = Dataset::open("builtin:digits")?;
+//!
+//! // Random access: any index, no pass over what comes before.
+//! let sample = dataset.get(12_345)?;
+//! assert_eq!(sample.images().shape(), [1, 2, 1, 28, 28]); // [B, V, C, H, W]
+//!
+//! // A stream: the same bytes, whatever the batch size, workers or ranks.
+//! let mut loader = dataset.loader().batch(64).workers(2).build()?;
+//! for batch in loader.by_ref().take(3) {
+//!     let batch = batch?;
+//!     let (images, labels) = (batch.images().as_u8(), batch.labels());
+//!     assert_eq!(images.map(|i| i.dim()), Some((64, 2, 1, 28, 28)));
+//!     assert_eq!(labels.map(<[i64]>::len), Some(64));
+//! }
+//!
+//! // State is one number: go on later with another batch size.
+//! let state = loader.state();
+//! assert_eq!(state.next, 3 * 64);
+//! let resumed = dataset.loader().batch(100).resume(state).build()?;
+//! # drop(resumed);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! The rooms, in the order in which data flows through them; each may use those above it:
+//!
+//! | room | what it does |
+//! |---|---|
+//! | [`recipe`] | what the dataset is: TOML in, a checked recipe and its digest out |
+//! | [`sample`] | index to plan: counter-based random numbers, latents, classes |
+//! | [`graph`] | ONNX models as values: read, checked, asked |
+//! | [`runtime`] | ONNX Runtime: found or installed; sessions and tensors |
+//! | [`generate`] | latents to images: contract, generator, doctor |
+//! | [`view`] | images to views: range, type, layout; contact sheets |
+//! | [`load`] | the pipeline: [`Dataset`], [`Loader`], [`Batch`] |
+//! | [`bench`] | throughput against its ceiling |
 
 pub mod bench;
 #[cfg(feature = "cli")]

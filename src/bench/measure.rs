@@ -4,9 +4,12 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::ceiling::Ceiling;
-use super::report::{Report, WaitMs, median, peak_rss_bytes};
+use super::report::{Report, StageTimes, WaitMs, median, peak_rss_bytes};
 use crate::error::{Error, Kind, Result};
-use crate::load::{Dataset, Loader, LoaderBuilder, Stop};
+use crate::load::{Dataset, Loader, LoaderBuilder, Statistics, Stop};
+
+/// Batches that are not counted.
+const WARM_UP: usize = 2;
 
 /// How to measure.
 #[derive(Debug, Clone)]
@@ -44,24 +47,27 @@ pub fn run(
     let begun = Instant::now();
     let endless = || set_up(dataset.loader()).epochs(None).stop(stop.clone()).build();
     let mut loader = endless()?;
-    let first_batch = next(&mut loader)?;
+    let batch = next(&mut loader)?.len();
     let first_batch_ms = begun.elapsed().as_secs_f64() * 1e3;
-    let batch = first_batch.len();
-    drop(first_batch);
-    let workers = loader.workers();
+    let (workers, prefetch) = (loader.workers(), loader.prefetch());
+    drop(loader);
     let mut ceiling = Ceiling::new(dataset, workers)?;
 
     let (mut ceilings, mut rates, mut ratios) = (Vec::new(), Vec::new(), Vec::new());
     let mut waits = Vec::new();
+    let mut statistics = Statistics::default();
     let total = settings.rounds * 2;
     for round in 0..settings.rounds {
         ceilings.push(ceiling.measure(settings.round, stop)?);
         progress(2 * round + 1, total);
+        // A new loader each time: one that stays would prefetch while the ceiling is measured.
+        let mut loader = endless()?;
         rates.push(consume(&mut loader, settings, &mut waits)?);
+        statistics = loader.statistics();
+        drop(loader);
         progress(2 * round + 2, total);
         ratios.push(rates[round] / ceilings[round]);
     }
-    let statistics = loader.statistics();
     let images_per_second = median(&mut rates);
     let views = dataset.recipe().views.count as usize;
     #[allow(clippy::cast_precision_loss)]
@@ -76,12 +82,13 @@ pub fn run(
         wait_ms: WaitMs::of(&mut waits),
         first_batch_ms,
         limiting_stage: statistics.limiting_stage().name(),
+        microseconds_an_image: StageTimes::of(&statistics),
         peak_rss_bytes: peak_rss_bytes(),
         batch,
         views,
         block: dataset.recipe().generator.block,
         workers,
-        prefetch: loader.prefetch(),
+        prefetch,
         rounds: settings.rounds,
         round_seconds: settings.round.as_secs_f64(),
         consumer_ms: settings.consumer.as_secs_f64() * 1e3,
@@ -95,13 +102,11 @@ fn next(loader: &mut Loader) -> Result<crate::load::Batch> {
     })
 }
 
-/// Images a second delivered in one round. What was prefetched while the ceiling was measured is
-/// taken first and not counted, so the round begins and ends in the steady state.
+/// Images a second delivered in one round, once the first batches have brought the pipeline into
+/// its steady state.
 fn consume(loader: &mut Loader, settings: &Settings, waits: &mut Vec<Duration>) -> Result<f64> {
-    let mut stale = loader.prefetch() + 2;
-    while stale > 0 {
+    for _ in 0..WARM_UP {
         next(loader)?;
-        stale -= 1;
     }
     let begun = Instant::now();
     let mut images = 0;

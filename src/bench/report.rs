@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use crate::load::Statistics;
+
 /// The result of [`run`](super::run). Rates are medians over the rounds.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Report {
@@ -25,6 +27,8 @@ pub struct Report {
     pub first_batch_ms: f64,
     /// What the other stages wait for.
     pub limiting_stage: &'static str,
+    /// Where each delivered image's time went.
+    pub microseconds_an_image: StageTimes,
     /// The most memory that the process has had so far, where the system says.
     pub peak_rss_bytes: Option<u64>,
     /// Samples a batch.
@@ -45,6 +49,29 @@ pub struct Report {
     pub consumer_ms: f64,
     /// Version of ONNX Runtime.
     pub runtime: String,
+}
+
+/// Thread time that one delivered image takes in each stage, in microseconds.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct StageTimes {
+    /// Drawing latents and labels.
+    pub latents: f64,
+    /// Generator calls.
+    pub generator: f64,
+    /// Range, type and layout.
+    pub views: f64,
+}
+
+impl StageTimes {
+    pub(super) fn of(statistics: &Statistics) -> Self {
+        #[allow(clippy::cast_precision_loss)]
+        let an_image = |time: Duration| time.as_secs_f64() * 1e6 / statistics.images.max(1) as f64;
+        Self {
+            latents: an_image(statistics.latents),
+            generator: an_image(statistics.generator),
+            views: an_image(statistics.views),
+        }
+    }
 }
 
 /// Quantiles of the time that a consumer waited for a batch, in milliseconds.

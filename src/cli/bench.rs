@@ -72,7 +72,7 @@ pub(super) fn run(args: &BenchArgs, json: bool) -> Result<()> {
 
 /// The report for people.
 pub(super) fn table(report: &Report) -> String {
-    let wait = &report.wait_ms;
+    let (wait, stages) = (&report.wait_ms, &report.microseconds_an_image);
     let memory = report.peak_rss_bytes.map_or_else(|| "unknown".into(), bytes);
     format!(
         "\
@@ -81,7 +81,7 @@ ceiling       {:>12} images/s   the bare generator, {} session(s)
 efficiency    {:>12.1} %
 wait          {:>12.2} ms         median; 95 % {:.2}, 99 % {:.2}
 first batch   {:>12.0} ms
-limited by    {:>12}
+limited by    {:>12}            µs an image: latents {:.2}, generator {:.2}, views {:.2}
 peak memory   {:>12}
 settings      batch {}, {} view(s), block {}, {} worker(s), prefetch {}, ONNX Runtime {}
 ",
@@ -95,6 +95,9 @@ settings      batch {}, {} view(s), block {}, {} worker(s), prefetch {}, ONNX Ru
         wait.p99,
         report.first_batch_ms,
         report.limiting_stage,
+        stages.latents,
+        stages.generator,
+        stages.views,
         memory,
         report.batch,
         report.views,

@@ -2,11 +2,13 @@
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::process::ExitCode;
 use std::sync::OnceLock;
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
+use serde_json::{Value, json};
 
 use crate::error::{Error, Kind, Result};
 use crate::load::{Dataset, Options, Stop, read_recipe};
@@ -15,7 +17,7 @@ use crate::runtime::{Provider, Search};
 use crate::view::sheet::Tile;
 
 /// Exit code that shells give a program ended by Ctrl-C.
-const INTERRUPTED: i32 = 130;
+const INTERRUPTED: u8 = 130;
 
 /// Where and how the generator runs.
 #[derive(Debug, clap::Args)]
@@ -95,7 +97,7 @@ pub(super) fn on_interrupt() -> Stop {
         // Without a handler Ctrl-C still ends the process, only less politely.
         let _ = ctrlc::set_handler(move || {
             if switch.is_stopped() {
-                std::process::exit(INTERRUPTED);
+                std::process::exit(INTERRUPTED.into());
             }
             switch.stop();
         });
@@ -124,6 +126,28 @@ pub(super) fn print_json(document: &impl Serialize) -> Result<()> {
     print(&format!("{text}\n"))
 }
 
+/// An error as JSON.
+pub(super) fn error_document(error: &Error) -> Value {
+    json!({
+        "kind": format!("{:?}", error.kind()).to_lowercase(),
+        "message": error.summary(),
+        "help": error.advice(),
+        "sample": error.sample(),
+    })
+}
+
+/// Says an error on stderr, and gives the exit code: 1 for what failed, 2 for arguments that make
+/// no sense, 130 as shells have it for Ctrl-C.
+pub(super) fn say(error: &Error) -> ExitCode {
+    // Nobody may be listening, which is no reason to end in another way.
+    let _ = writeln!(std::io::stderr(), "error: {error}");
+    ExitCode::from(match error.kind() {
+        Kind::Interrupted => INTERRUPTED,
+        Kind::Argument => 2,
+        _ => 1,
+    })
+}
+
 /// Prints on stdout. A reader that has gone away is not an error of ours.
 pub(super) fn print(text: &str) -> Result<()> {
     let mut out = std::io::stdout().lock();
@@ -135,6 +159,14 @@ pub(super) fn print(text: &str) -> Result<()> {
     }
 }
 
+/// A file under a name of its own, readable by whoever may read the user's other files.
+fn new_file(folder: &Path) -> std::io::Result<tempfile::NamedTempFile> {
+    let mut builder = tempfile::Builder::new();
+    #[cfg(unix)]
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+    builder.tempfile_in(folder)
+}
+
 /// Writes a file whole or not at all.
 pub(super) fn write_file(path: &Path, bytes: &[u8]) -> Result<()> {
     let folder = match path.parent() {
@@ -142,7 +174,7 @@ pub(super) fn write_file(path: &Path, bytes: &[u8]) -> Result<()> {
         _ => Path::new("."),
     };
     let write = || -> std::io::Result<()> {
-        let mut file = tempfile::NamedTempFile::new_in(folder)?;
+        let mut file = new_file(folder)?;
         file.write_all(bytes)?;
         file.as_file().sync_all()?;
         file.persist(path)?;

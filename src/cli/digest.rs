@@ -46,8 +46,8 @@ pub(super) fn run(args: &DigestArgs, json: bool) -> Result<()> {
     let bar = progress(args.count, "samples");
     let mut digests = SampleDigests::new();
     let ranks = match args.rank {
-        Some(rank) => rank..rank + 1,
-        None => 0..args.world_size,
+        Some(rank) => rank..=rank,
+        None => 0..=args.world_size - 1,
     };
     for rank in ranks {
         let builder = args.loader.set_up(dataset.loader()).range(args.from..end);

@@ -2,10 +2,13 @@
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
+use std::process::ExitCode;
 
 use serde_json::{Value, json};
 
-use super::common::{EngineArgs, bytes, print, print_json, thousands, write_file};
+use super::common::{
+    EngineArgs, bytes, error_document, print, print_json, say, thousands, write_file,
+};
 use crate::error::{Error, Kind, Result};
 use crate::generate::doctor::{self, Diagnosis, Finding, Severity};
 use crate::generate::infer::{self, Proposal, Question};
@@ -39,19 +42,31 @@ struct Report {
     findings: Vec<Finding>,
 }
 
-pub(super) fn run(args: &InspectArgs, json: bool) -> Result<()> {
+pub(super) fn run(args: &InspectArgs, json: bool) -> Result<ExitCode> {
     let report = examine(args)?;
-    if let (Some(path), true) = (&args.output, report.proposal.questions.is_empty()) {
+    let failure = failure(&report);
+    if let (Some(path), None) = (&args.output, &failure) {
         let recipe = report.proposal.recipe.to_toml(&report.proposal.notes);
         write_file(path, recipe.as_bytes())?;
     }
     if json {
-        print_json(&document(&report))?;
+        print_json(&document(&report, failure.as_ref()))?;
     } else {
         print(&text(&report, args.output.as_deref()))?;
     }
+    // Not returned as an error: the document above holds it already.
+    Ok(failure.map_or(ExitCode::SUCCESS, |error| say(&error)))
+}
+
+/// Why there is no recipe that runs, if there is none.
+fn failure(report: &Report) -> Option<Error> {
+    let name = report.model.name();
+    if let Some(finding) = doctor::hopeless(&report.findings) {
+        let message = format!("{name} cannot be used: {}", finding.message);
+        return Some(Error::new(Kind::Model, message).help(finding.help));
+    }
     if report.proposal.questions.is_empty() {
-        return Ok(());
+        return None;
     }
     let settings: Vec<_> = report
         .proposal
@@ -59,11 +74,9 @@ pub(super) fn run(args: &InspectArgs, json: bool) -> Result<()> {
         .iter()
         .map(|question| format!("--set '{}'", question.setting))
         .collect();
-    Err(Error::new(
-        Kind::Recipe,
-        format!("{} does not say {}", report.model.name(), whats(&report.proposal.questions)),
-    )
-    .help(format!("answer, with the true values, by: {}", settings.join(" "))))
+    let message = format!("{name} does not say {}", whats(&report.proposal.questions));
+    let help = format!("answer, with the true values, by: {}", settings.join(" "));
+    Some(Error::new(Kind::Recipe, message).help(help))
 }
 
 fn whats(questions: &[Question]) -> String {
@@ -73,8 +86,12 @@ fn whats(questions: &[Question]) -> String {
 fn examine(args: &InspectArgs) -> Result<Report> {
     let (recipe, model) = target(args)?;
     let mut proposal = infer::propose(recipe, &model)?;
-    let findings = doctor::read_only(&model);
-    if !proposal.questions.is_empty() || findings.iter().any(|f| f.code == "custom-operators") {
+    let findings = doctor::read_only(&model, &proposal.recipe);
+    if doctor::hopeless(&findings).is_some() {
+        proposal.questions.clear();
+        return Ok(Report { model, proposal, contract: None, diagnosis: None, findings });
+    }
+    if !proposal.questions.is_empty() {
         return Ok(Report { model, proposal, contract: None, diagnosis: None, findings });
     }
     let runtime = Runtime::open(&args.engine.options().search)?;
@@ -176,11 +193,12 @@ fn text(report: &Report, output: Option<&Path>) -> String {
     }
     match output {
         Some(path) => {
-            if proposal.questions.is_empty() {
+            if contract.is_some() {
                 lines.push(format!("recipe written to {}", path.display()));
             }
             lines.join("\n") + "\n"
         }
+        None if doctor::hopeless(findings).is_some() => lines.join("\n") + "\n",
         None => {
             let mut text = String::new();
             for line in lines {
@@ -191,7 +209,7 @@ fn text(report: &Report, output: Option<&Path>) -> String {
     }
 }
 
-fn document(report: &Report) -> Value {
+fn document(report: &Report, failure: Option<&Error>) -> Value {
     let Report { model, proposal, contract, diagnosis, findings } = report;
     let port = |info: &crate::graph::ValueInfo| {
         let shape = info
@@ -223,6 +241,7 @@ fn document(report: &Report) -> Value {
         "questions": proposal.questions.iter().map(|q| {
             json!({ "what": q.what, "set": q.setting })
         }).collect::<Vec<_>>(),
-        "recipe": proposal.questions.is_empty().then(|| proposal.recipe.to_toml(&Notes::new())),
+        "error": failure.map(error_document),
+        "recipe": failure.is_none().then(|| proposal.recipe.to_toml(&Notes::new())),
     })
 }

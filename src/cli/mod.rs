@@ -16,8 +16,9 @@ use std::ffi::OsString;
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser};
+use serde_json::json;
 
-use crate::error::{Error, Kind, Result};
+use crate::error::Result;
 
 /// A generator where the dataset was.
 ///
@@ -58,43 +59,28 @@ pub fn run(args: impl Iterator<Item = OsString>) -> ExitCode {
         }
     };
     match dispatch(cli.verb, cli.json) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => fail(&error, cli.json),
+        Ok(code) => code,
+        Err(error) => {
+            if cli.json {
+                let _ = common::print_json(&json!({ "error": common::error_document(&error) }));
+            }
+            common::say(&error)
+        }
     }
 }
 
-fn dispatch(verb: Verb, json: bool) -> Result<()> {
+fn dispatch(verb: Verb, json: bool) -> Result<ExitCode> {
     match verb {
+        Verb::Inspect(args) => return inspect::run(&args, json),
         Verb::Demo(args) => demo::run(&args, json),
-        Verb::Inspect(args) => inspect::run(&args, json),
         Verb::Preview(args) => preview::run(&args, json),
         Verb::Digest(args) => digest::run(&args, json),
         Verb::Bench(args) => bench::run(&args, json),
         Verb::Runtime(args) => runtime::run(args, json),
-        Verb::Completions(args) => shell::completions(&args, &mut Cli::command()),
-        Verb::Man(args) => shell::man(&args, Cli::command()),
+        Verb::Completions(args) => shell::completions(&args, &mut Cli::command(), json),
+        Verb::Man(args) => shell::man(&args, Cli::command(), json),
     }
-}
-
-/// 1 for what failed, 2 for arguments that make no sense, 130 as shells have it for Ctrl-C.
-fn fail(error: &Error, json: bool) -> ExitCode {
-    eprintln!("error: {error}");
-    if json {
-        let document = serde_json::json!({
-            "error": {
-                "kind": format!("{:?}", error.kind()).to_lowercase(),
-                "message": error.summary(),
-                "help": error.advice(),
-                "sample": error.sample(),
-            }
-        });
-        println!("{document}");
-    }
-    ExitCode::from(match error.kind() {
-        Kind::Interrupted => 130,
-        Kind::Argument => 2,
-        _ => 1,
-    })
+    .map(|()| ExitCode::SUCCESS)
 }
 
 #[cfg(test)]

@@ -38,9 +38,9 @@ pub(super) fn run(args: &PreviewArgs, json: bool) -> Result<()> {
     let end = dataset.recipe().samples.end();
     let indices: Vec<u64> = match args.index {
         Some(index) => vec![index],
-        None => {
-            (args.from..end.min(args.from.saturating_add(args.count)).max(args.from + 1)).collect()
-        }
+        // One that is beyond the end is kept, for the error that names it.
+        None if args.from >= end => vec![args.from],
+        None => (args.from..end.min(args.from.saturating_add(args.count))).collect(),
     };
     let samples = tiles(&dataset, &indices, &stop)?;
     let columns = match args.columns {

@@ -2,8 +2,9 @@
 
 use clap::Command;
 use clap_complete::Shell;
+use serde_json::json;
 
-use super::common::print;
+use super::common::{print, print_json};
 use crate::error::{Error, Kind, Result};
 
 /// Print a completion script for a shell
@@ -20,13 +21,17 @@ pub(super) struct ManArgs {
     verb: Option<String>,
 }
 
-pub(super) fn completions(args: &CompletionsArgs, command: &mut Command) -> Result<()> {
+pub(super) fn completions(args: &CompletionsArgs, command: &mut Command, json: bool) -> Result<()> {
     let mut script = Vec::new();
     clap_complete::generate(args.shell, command, "genset", &mut script);
-    print(&String::from_utf8_lossy(&script))
+    let script = String::from_utf8_lossy(&script);
+    if json {
+        return print_json(&json!({ "shell": args.shell.to_string(), "script": script }));
+    }
+    print(&script)
 }
 
-pub(super) fn man(args: &ManArgs, mut command: Command) -> Result<()> {
+pub(super) fn man(args: &ManArgs, mut command: Command, json: bool) -> Result<()> {
     command.build();
     let page = match &args.verb {
         None => command,
@@ -46,5 +51,9 @@ pub(super) fn man(args: &ManArgs, mut command: Command) -> Result<()> {
     clap_mangen::Man::new(page)
         .render(&mut text)
         .map_err(|e| Error::new(Kind::Io, format!("cannot write the page: {e}")))?;
-    print(&String::from_utf8_lossy(&text))
+    let page = String::from_utf8_lossy(&text);
+    if json {
+        return print_json(&json!({ "verb": args.verb, "page": page }));
+    }
+    print(&page)
 }

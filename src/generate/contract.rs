@@ -110,19 +110,19 @@ impl BatchSize {
     }
 }
 
+/// Runs the generator once, with these inputs and this batch, and gives the shape of the named
+/// output.
+pub type ShapeProbe<'a> =
+    dyn FnMut(&Recipe, &[InputContract], BatchSize, &str) -> Result<Vec<usize>> + 'a;
+
 /// Fills in `recipe` from the file's metadata and checks all of it against the file.
 ///
-/// `probe` runs the generator once and gives the shape of the named output; it is asked only if
-/// the file leaves that shape open.
+/// `probe` is asked only if the file leaves the shape of the output open.
 ///
 /// # Errors
 /// [`Kind::Recipe`] if an input or a property of the output is not described, does not exist, or
 /// does not fit; [`Kind::Limit`] if a block would be absurdly large.
-pub fn resolve(
-    recipe: &mut Recipe,
-    model: &Model,
-    probe: &mut dyn FnMut(&Recipe, &[InputContract], BatchSize, &str) -> Result<Vec<usize>>,
-) -> Result<Contract> {
+pub fn resolve(recipe: &mut Recipe, model: &Model, probe: &mut ShapeProbe<'_>) -> Result<Contract> {
     complete(recipe, model)?;
     let output = choose_output(model, recipe.generator.output.name.as_deref())?;
     let layout = recipe.generator.output.layout.ok_or_else(|| missing("layout", "NCHW"))?;

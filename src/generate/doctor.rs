@@ -7,9 +7,10 @@
 use std::fmt;
 
 use super::contract::{Contract, InputContract};
+use super::infer::is_image;
 use super::probe::{Probe, Probed};
 use crate::error::{Result, ResultExt};
-use crate::graph::Model;
+use crate::graph::{Model, ValueInfo};
 use crate::recipe::{Recipe, Role};
 use crate::runtime::{Runtime, SessionOptions};
 use crate::sample::{BlockInputs, Column, Sampler};
@@ -89,10 +90,17 @@ struct Patient<'a> {
     scale: f32,
 }
 
-/// What reading the file alone shows, without running it.
+/// The finding for which no recipe is a remedy, so that running the model would be in vain.
 #[must_use]
-pub fn read_only(model: &Model) -> Vec<Finding> {
+pub fn hopeless(findings: &[Finding]) -> Option<&Finding> {
+    findings.iter().find(|f| matches!(f.code, "custom-operators" | "not-a-generator"))
+}
+
+/// What reading the file alone shows, without running it. `recipe` may leave inputs open.
+#[must_use]
+pub fn read_only(model: &Model, recipe: &Recipe) -> Vec<Finding> {
     let mut findings = Vec::new();
+    findings.extend(takes_images(model, recipe));
     let random = model.random_nodes();
     if !random.is_empty() {
         let names: Vec<_> = random.iter().map(ToString::to_string).collect();
@@ -124,6 +132,23 @@ pub fn read_only(model: &Model) -> Vec<Finding> {
         });
     }
     findings
+}
+
+/// An encoder or classifier: an input without a role has the shape of images, no output has.
+fn takes_images(model: &Model, recipe: &Recipe) -> Option<Finding> {
+    let open = |info: &&ValueInfo| recipe.generator.inputs.iter().all(|(n, _)| *n != info.name);
+    let image = model.inputs().iter().filter(open).find(|info| is_image(info))?;
+    if model.outputs().iter().any(is_image) {
+        return None;
+    }
+    let outputs: Vec<_> = model.outputs().iter().map(ToString::to_string).collect();
+    let made = outputs.join(", ");
+    Some(Finding {
+        severity: Severity::Error,
+        code: "not-a-generator",
+        message: format!("takes images (input {image}) and makes none (output {made})"),
+        help: "a generator makes images from latents; is this an encoder or a classifier?",
+    })
 }
 
 /// Runs `model` as `recipe` (resolved to `contract`) says and reports what is wrong with it.
@@ -173,7 +198,7 @@ pub fn examine(
         }
         patient.check_range(low, high);
     }
-    let mut findings = read_only(model);
+    let mut findings = read_only(model, recipe);
     for finding in patient.findings {
         if !findings.iter().any(|known| known.code == finding.code)
             || finding.code.contains("ignored")

@@ -152,7 +152,7 @@ fn fit_block(recipe: &mut Recipe, model: &Model, notes: &mut Notes) {
     if let (true, Some(Dim::Fixed(n))) = (batched, leader)
         && let Ok(n) = u32::try_from(*n)
         && n > 0
-        && (recipe.generator.block * recipe.views.count) % n != 0
+        && !(recipe.generator.block * recipe.views.count).is_multiple_of(n)
     {
         recipe.generator.block = n;
         notes.insert("generator.block".into(), format!("the model's batch is fixed at {n}"));
@@ -229,6 +229,11 @@ fn guess_role(info: &ValueInfo, model: &Model) -> Option<(Role, String)> {
         .then(|| (Role::Latent(normal), format!("the only input, of {elements} floats")))
 }
 
+/// Whether a value has the shape of images, not flat.
+pub(super) fn is_image(info: &ValueInfo) -> bool {
+    guess_layout(info).is_some_and(|(layout, _)| layout != ImageLayout::Flat)
+}
+
 /// The layout of an output by its shape: a dimension of 1, 3 or 4 is the channels.
 fn guess_layout(info: &ValueInfo) -> Option<(ImageLayout, String)> {
     let shape = info.shape.as_deref()?;
@@ -255,13 +260,20 @@ fn flat_len(info: &ValueInfo) -> Option<u64> {
 }
 
 /// A square image of 1 or 3 channels with `n` values; no `n` fits both, as 3 is not a square.
+/// Four channels would fit wherever one fits an even side: the reason says so.
 fn guess_square(n: u64) -> Option<([u32; 3], String)> {
     for channels in [1u32, 3] {
         let pixels = n / u64::from(channels);
         let side = pixels.isqrt();
         if side > 0 && side * side * u64::from(channels) == n {
             let side = u32::try_from(side).ok()?;
-            let reason = format!("{n} values, read as a square of {channels} channel(s)");
+            let reason = match (channels, side / 2) {
+                (1, half) if side % 2 == 0 => format!(
+                    "{n} values, read as a gray square; [4, {half}, {half}] would fit as well"
+                ),
+                (1, _) => format!("{n} values, read as a gray square"),
+                _ => format!("{n} values, read as a square of 3 channels, one after the other"),
+            };
             return Some(([channels, side, side], reason));
         }
     }

@@ -13,6 +13,8 @@ pub mod infer;
 mod probe;
 
 pub use builtin::{Builtin, builtins};
-pub use contract::{BatchSize, Contract, ImageFormat, InputContract, MAX_BLOCK_BYTES, resolve};
+pub use contract::{
+    BatchSize, Contract, ImageFormat, InputContract, MAX_BLOCK_BYTES, ShapeProbe, resolve,
+};
 pub use generator::Generator;
 pub use probe::{Probe, Probed, output_shape};

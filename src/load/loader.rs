@@ -257,6 +257,16 @@ impl Loader {
         })
     }
 
+    /// Counts the last step also where nothing of it was left for this rank, so that all ranks say
+    /// the same.
+    fn finish(&mut self) {
+        if let Some(end) = self.passes.end()
+            && (self.state.epoch, self.state.next) < end
+        {
+            (self.state.epoch, self.state.next) = end;
+        }
+    }
+
     /// Lets every thread go and waits for it: at most one generator call.
     fn shut_down(&mut self) {
         self.context.stop.stop();
@@ -295,6 +305,9 @@ impl Iterator for Loader {
 
     fn next(&mut self) -> Option<Self::Item> {
         let batch = self.wait().map(|pending| self.hand_out(pending?));
+        if batch.is_none() && self.events.is_some() {
+            self.finish();
+        }
         if !matches!(batch, Some(Ok(_))) {
             self.shut_down();
         }

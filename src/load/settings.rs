@@ -101,7 +101,7 @@ impl Settings {
             ));
         }
         if let Some(state) = &self.state {
-            state.check(stream.digest)?;
+            state.check(stream.digest, &(self.start..end))?;
         }
         let beginning = || State { digest: stream.digest.to_string(), epoch: 0, next: self.start };
         let (window, prefetch) = self.window(stream, workers)?;

@@ -103,6 +103,13 @@ impl Passes {
             (epoch, step.next)
         }
     }
+
+    /// Pass and sample where everything has been delivered; `None` if that never comes, or if the
+    /// last step is dropped.
+    pub fn end(&self) -> Option<(u64, u64)> {
+        let last = self.epochs?.checked_sub(1)?;
+        (!self.share.drop_last).then_some((last, self.samples.end))
+    }
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! Where a loader is, and how it is told to stop.
 
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -24,16 +25,24 @@ pub struct State {
 }
 
 impl State {
-    /// Fails unless this state belongs to the dataset with `digest`.
-    pub(super) fn check(&self, digest: Digest) -> Result<()> {
-        if self.digest == digest.to_string() {
+    /// Fails unless this state belongs to the dataset with `digest` and goes on in `samples`.
+    pub(super) fn check(&self, digest: Digest, samples: &Range<u64>) -> Result<()> {
+        if self.digest != digest.to_string() {
+            return Err(Error::new(
+                Kind::State,
+                format!("the saved state is of dataset {}, not of {digest}", self.digest),
+            )
+            .help("recipe or model changed since it was saved; go on with those, or start anew"));
+        }
+        let Range { start, end } = samples;
+        if (start..=end).contains(&&self.next) {
             return Ok(());
         }
         Err(Error::new(
             Kind::State,
-            format!("the saved state is of dataset {}, not of {digest}", self.digest),
+            format!("the saved state goes on at sample {}, outside of {start}..{end}", self.next),
         )
-        .help("recipe or model changed since it was saved; go on with those, or start anew"))
+        .help("go on with the range of samples that it was saved with, or start anew"))
     }
 }
 

@@ -155,6 +155,7 @@ impl Session {
     }
 }
 
+#[allow(clippy::result_large_err, reason = "the runtime's own; it is mapped at once")]
 fn builder(
     runtime: &Runtime,
     options: &SessionOptions,

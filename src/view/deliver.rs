@@ -97,12 +97,7 @@ impl Delivery {
                 return Err(BadValue { row, element, value: values[element] });
             }
             match self.dtype {
-                Dtype::U8 => self.planes(values, image, |x, (scale, bias), _| {
-                    // The cast saturates, which is the clamp.
-                    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
-                    let byte = (x * scale + bias) as u8;
-                    byte
-                }),
+                Dtype::U8 => self.planes(values, image, byte),
                 Dtype::F32 => self.planes(values, bytemuck::cast_slice_mut(image), intensity),
                 Dtype::F16 => {
                     let mut floats = vec![0.0; len];
@@ -139,20 +134,43 @@ impl Delivery {
             return;
         }
         let pixels = self.format.height * self.format.width;
+        let unit_of = |channel| self.normalise.get(channel).copied().unwrap_or(unit);
+        let to_pixels = self.interleave && !self.format.interleaved;
+        match channels {
+            3 if to_pixels => {
+                let units: [_; 3] = std::array::from_fn(unit_of);
+                return interleave::<3, _>(values, out, |x, c| map(x, range, units[c]));
+            }
+            4 if to_pixels => {
+                let units: [_; 4] = std::array::from_fn(unit_of);
+                return interleave::<4, _>(values, out, |x, c| map(x, range, units[c]));
+            }
+            _ => {}
+        }
         let walk = |interleaved: bool, channel: usize| match interleaved {
             true => (channel, channels),
             false => (channel * pixels, 1),
         };
         for channel in 0..channels {
-            let normalise = self.normalise.get(channel).copied().unwrap_or(unit);
             let (from, step) = walk(self.format.interleaved, channel);
             let (to, stride) = walk(self.interleave, channel);
             let source = values[from..].iter().step_by(step);
             for (out, x) in out[to..].iter_mut().step_by(stride).zip(source).take(pixels) {
-                *out = map(*x, range, normalise);
+                *out = map(*x, range, unit_of(channel));
             }
         }
     }
+}
+
+#[allow(clippy::manual_clamp, reason = "`clamp` would keep NaN")]
+fn byte(x: f32, (scale, bias): (f32, f32), _: (f32, f32)) -> u8 {
+    let level = (x * scale + bias).max(0.0).min(255.0);
+    // SAFETY: `level` is in [0, 255]; NaN was turned into 0 by `max`. A checked cast keeps the
+    // loop from being vectorised.
+    let level: i32 = unsafe { level.to_int_unchecked() };
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+    let byte = level as u8;
+    byte
 }
 
 fn intensity(x: f32, (scale, bias): (f32, f32), (gain, offset): (f32, f32)) -> f32 {
@@ -178,6 +196,17 @@ fn coefficients(normalise: &Normalise, channels: usize) -> Result<Vec<(f32, f32)
         Ok(((1.0 / std) as f32, (-mean / std) as f32))
     };
     (0..channels).map(one).collect()
+}
+
+/// Planes of `C` channels to pixels of `C` values.
+fn interleave<const C: usize, T>(values: &[f32], out: &mut [T], map: impl Fn(f32, usize) -> T) {
+    let pixels = values.len() / C;
+    let planes: [&[f32]; C] = std::array::from_fn(|c| &values[c * pixels..][..pixels]);
+    for (pixel, out) in out.chunks_exact_mut(C).enumerate() {
+        for (channel, out) in out.iter_mut().enumerate() {
+            *out = map(planes[channel][pixel], channel);
+        }
+    }
 }
 
 /// The elements of `range` as floats: borrowed where they are floats already.

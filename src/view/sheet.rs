@@ -54,7 +54,7 @@ impl Tile {
                 _ => [at(pixel, 0), at(pixel, 1), at(pixel, 2)],
             };
             let alpha = if matches!(channels, 2 | 4) { at(pixel, channels - 1) } else { 255 };
-            let dark = (pixel / width / 4 + pixel % width / 4) % 2 == 0;
+            let dark = (pixel / width / 4 + pixel % width / 4).is_multiple_of(2);
             let behind: u16 = if dark { 102 } else { 153 };
             rgb.extend(colour.map(|c| {
                 let (c, a) = (u16::from(c), u16::from(alpha));

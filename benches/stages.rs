@@ -1,0 +1,69 @@
+//! The pipeline's own work, stage by stage: what it costs on top of the generator.
+
+use std::hint::black_box;
+use std::path::Path;
+
+use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use genset::generate::ImageFormat;
+use genset::recipe::{Dtype, Layout, Output, Recipe};
+use genset::runtime::TensorView;
+use genset::sample::{BlockInputs, Sampler};
+use genset::view::Delivery;
+
+/// Drawing the latents of a block: 32 samples × 2 views, Z = 64, one-hot classes.
+fn latents(criterion: &mut Criterion) {
+    let text = "[generator]\nmodel = \"g\"\ninputs.z = { role = \"latent\" }\n\
+        inputs.y = { role = \"class\", encoding = \"one-hot\", classes = 10 }\n\
+        [views]\ncount = 2\nlatent = [{ op = \"gaussian\", std = 0.5 }]";
+    let recipe = Recipe::parse(text, "bench", Path::new(".")).expect("a valid recipe");
+    let sampler = Sampler::new(&recipe, &[64, 10]).expect("sizes that fit");
+    let mut block = BlockInputs::default();
+    let mut group = criterion.benchmark_group("latents");
+    group.throughput(Throughput::Elements(64));
+    group.bench_function("block of 64 images, Z 64", |bencher| {
+        let mut first = 0;
+        bencher.iter(|| {
+            sampler.fill(first, 32, &mut block);
+            first += 32;
+            black_box(&block);
+        });
+    });
+}
+
+/// Delivering the images of a block.
+fn delivery(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("delivery");
+    for (name, channels, side) in [("28×28×1", 1, 28), ("64×64×3", 3, 64)] {
+        let format = ImageFormat {
+            channels,
+            height: side,
+            width: side,
+            interleaved: false,
+            range: [-1.0, 1.0],
+        };
+        let rows = 64;
+        let values: Vec<f32> =
+            (0..rows * format.len()).map(|i| ((i * 37) % 512) as f32 / 256.0 - 1.0).collect();
+        group.throughput(Throughput::Elements(rows as u64));
+        for dtype in [Dtype::U8, Dtype::F16, Dtype::F32] {
+            for layout in [Layout::Nchw, Layout::Nhwc] {
+                let output = Output { dtype, layout, normalise: None };
+                let delivery = Delivery::new(format, &output).expect("formats that fit");
+                // Words, so that floats are aligned.
+                let mut out = vec![0u32; (rows * delivery.image_bytes()).div_ceil(4)];
+                let id = format!("{name} to {} {}", dtype.name(), layout.name());
+                group.bench_function(id, |bencher| {
+                    bencher.iter(|| {
+                        let out = &mut bytemuck::cast_slice_mut(&mut out)
+                            [..rows * delivery.image_bytes()];
+                        delivery.write(TensorView::F32(black_box(&values)), out).expect("finite");
+                        black_box(out);
+                    });
+                });
+            }
+        }
+    }
+}
+
+criterion_group!(stages, latents, delivery);
+criterion_main!(stages);
