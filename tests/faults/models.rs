@@ -176,7 +176,7 @@ fn a_latent_of_gigabytes_is_refused() {
 #[test]
 fn what_is_no_generator_is_not_made_one() {
     let ran = ran(genset().arg("inspect").arg(model("not-a-generator")));
-    ran.says(1, &["does not say what input `image`", "--set"]).at_once();
+    ran.says(1, &["cannot be used: takes images", "and makes none"]).at_once();
     let folder = Folder::of("custom-operator");
     folder.digest(&[]).says(1, &["FancyActivation"]).at_once();
 }

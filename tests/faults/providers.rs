@@ -1,4 +1,4 @@
-//! Providers and precisions that are not there.
+//! Providers, precisions and ranks that are not there.
 
 use super::*;
 
@@ -47,4 +47,24 @@ fn a_precision_that_is_not_there_is_an_error() {
             .at_once();
     }
     folder.digest(&["--set", "generator.precision=f8"]).says(1, &["cannot be \"f8\"", "f32"]);
+}
+
+#[test]
+fn half_a_rank_in_the_environment_is_a_usage_error() {
+    for (rank, world, words) in [
+        (Some("x"), Some("2"), "environment variable RANK is \"x\""),
+        (Some("0"), Some("-1"), "environment variable WORLD_SIZE is \"-1\""),
+        (Some("1"), None, "RANK is set in the environment, WORLD_SIZE is not"),
+        (None, Some("2"), "WORLD_SIZE is set in the environment, RANK is not"),
+        (Some("2"), Some("2"), "rank 2 is not in a world of 2"),
+    ] {
+        let mut bench = genset();
+        bench.args(["bench", "builtin:digits", "--rounds", "1", "--seconds", "0.1"]);
+        for (name, value) in [("RANK", rank), ("WORLD_SIZE", world)] {
+            if let Some(value) = value {
+                bench.env(name, value);
+            }
+        }
+        ran(&mut bench).says(2, &[words]).at_once();
+    }
 }

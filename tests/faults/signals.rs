@@ -112,6 +112,18 @@ fn a_sheet_is_there_whole_or_not_at_all() {
 }
 
 #[test]
+fn a_sheet_that_cannot_be_written_is_named() {
+    let folder = Folder::empty();
+    for place in ["no/such/folder/sheet.png", ""] {
+        let sheet = folder.path(place);
+        let ran =
+            ran(genset().args(["preview", "builtin:digits", "--count", "1", "-o"]).arg(sheet));
+        ran.says(1, &["cannot write", folder.path(place).to_str().unwrap()]);
+    }
+    assert_eq!(fs::read_dir(folder.path("")).unwrap().count(), 0, "nothing is left behind");
+}
+
+#[test]
 fn files_are_as_public_as_the_umask_lets_them_be() {
     use std::os::unix::fs::PermissionsExt;
     let folder = Folder::empty();

@@ -114,6 +114,16 @@ fn a_consumer_that_keeps_everything_gets_everything() {
 }
 
 #[test]
+fn batches_outlive_their_loader() {
+    let stream = stream(5000, 8);
+    let mut loader = start(settings(10), &stream, &StandIn::willing(&stream), 2);
+    let kept: Vec<_> = loader.by_ref().take(3).map(Result::unwrap).collect();
+    drop(loader);
+    assert_no_thread_left(&stream);
+    kept.iter().for_each(|batch| check_batch(&stream, batch));
+}
+
+#[test]
 fn buffers_come_round() {
     let stream = stream(1_000_000, 8);
     let settings = Settings { prefetch: 4, ..settings(16) };

@@ -223,3 +223,16 @@ fn a_loader_may_be_dropped_by_another_thread_while_workers_are_inside_a_call() {
     drop(stand_in);
     assert_no_thread_left(&stream);
 }
+
+#[test]
+fn a_consumer_that_panics_leaves_no_thread() {
+    let _dog = no_hang("consumer's panic");
+    let stream = stream(100_000, 4);
+    let mut loader = start(settings(10), &stream, &StandIn::willing(&stream), 3);
+    let consumer = thread::spawn(move || {
+        let batch = loader.next().unwrap().unwrap();
+        assert!(batch.is_empty(), "as expected by the test");
+    });
+    assert!(consumer.join().is_err());
+    assert_no_thread_left(&stream);
+}
