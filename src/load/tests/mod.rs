@@ -10,6 +10,7 @@ mod order;
 mod stress;
 
 use std::collections::HashMap;
+use std::io::{Write, stderr};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
@@ -158,7 +159,8 @@ fn watchdog(limit: Duration, what: impl Fn() -> String + Send + 'static) -> Watc
     thread::spawn(move || {
         while let Err(RecvTimeoutError::Timeout) | Ok(()) = match alive.recv_timeout(limit) {
             Err(RecvTimeoutError::Timeout) => {
-                eprintln!("nothing has moved for {limit:?}: {}", what());
+                // Not `eprintln`, which the test harness would keep to itself.
+                let _ = writeln!(stderr(), "nothing has moved for {limit:?}: {}", what());
                 std::process::abort();
             }
             other => other,
