@@ -319,7 +319,7 @@ layout = "NCHW"
             ("dtype = \"u8\"", "dtype = \"u8\"\nnormalise = {mean=[0],std=[1]}", "float dtype"),
             ("count = 2", "count = 2.5", "must be a whole number from 1 to 1024, not a float"),
             ("[views]", "[views", "not valid TOML"),
-            ("[views]", "views = 3\n[other]", "`views` must be a table, not an integer"),
+            ("balance = \"uniform\"", "balance = 3", "balance` must be a table, not an integer"),
         ] {
             let text = DESIGN.replace(from, to);
             assert_ne!(text, DESIGN, "{from}");
