@@ -468,7 +468,7 @@ fn a_folder_called_pip_is_not_run() {
 #[test]
 fn an_unknown_package_lists_the_known_ones() {
     let output = genset().args(["runtime", "install", "onnxrutime"]).output().unwrap();
-    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(output.status.code(), Some(2));
     assert_says(&text(&output.stderr), "what can be installed: onnxruntime");
 }
 
