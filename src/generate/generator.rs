@@ -13,6 +13,8 @@ use super::contract::Contract;
 /// takes is made by several calls; the last is filled up by repeating its last row.
 #[derive(Debug)]
 pub struct Generator {
+    /// The model's, for errors.
+    name: String,
     session: Session,
     contract: Contract,
     inputs: Vec<Tensor>,
@@ -54,7 +56,8 @@ impl Generator {
             .at(|| format!("output `{}`", contract.output))
             .at(name)?;
         session.bind_output(&contract.output, &mut output).at(name)?;
-        Ok(Self { session, contract: contract.clone(), inputs, output, rows_a_call })
+        let (name, contract) = (name(), contract.clone());
+        Ok(Self { name, session, contract, inputs, output, rows_a_call })
     }
 
     /// What it is fed and what it makes.
@@ -78,7 +81,7 @@ impl Generator {
         while first < block.rows {
             let rows = self.rows_a_call.min(block.rows - first);
             self.feed(block, first, rows)?;
-            self.session.run()?;
+            self.session.run().at(|| &self.name)?;
             sink(first, self.output.view()?.slice(0..rows * image))?;
             first += rows;
         }
@@ -91,7 +94,7 @@ impl Generator {
     /// # Errors
     /// Those of the runtime.
     pub fn run_again(&mut self) -> Result<usize> {
-        self.session.run()?;
+        self.session.run().at(|| &self.name)?;
         Ok(self.rows_a_call)
     }
 

@@ -88,7 +88,8 @@ impl Passes {
         // A rank may have nothing in a pass: the dataset is smaller than the world, or than a step
         // of which the rest is dropped. It will not have more in the next.
         let barren = share.steps(start, end).next().is_none();
-        let last = epochs.unwrap_or(u64::MAX).min(if barren { epoch + 1 } else { u64::MAX });
+        let last =
+            epochs.unwrap_or(u64::MAX).min(if barren { epoch.saturating_add(1) } else { u64::MAX });
         (epoch..last).flat_map(move |pass| {
             let from = if pass == epoch { next } else { start };
             share.steps(from, end).map(move |step| (pass, step))
@@ -187,6 +188,7 @@ mod tests {
             let share = Share::new(rank, world, 8, drop_last).unwrap();
             let passes = Passes { share, samples: 0..7, epochs: None };
             assert!(passes.steps(0, 0).next().is_none());
+            assert!(passes.steps(u64::MAX, 0).next().is_none());
         }
     }
 

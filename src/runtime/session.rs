@@ -191,8 +191,10 @@ fn run_failed(message: &str) -> Error {
     Error::new(Kind::Model, format!("the generator failed to run: {}", one_line(message)))
 }
 
-/// The runtime's messages carry source paths and stack traces; the first line is the reason.
+/// The runtime's messages carry source paths and stack traces; the first line is the reason, and
+/// lines that begin with `index:` say which dimensions.
 pub(super) fn one_line(message: &str) -> String {
-    let line = message.lines().find(|line| !line.trim().is_empty()).unwrap_or("no reason given");
-    line.trim().to_owned()
+    let mut lines = message.lines().map(str::trim).filter(|line| !line.is_empty());
+    let reason = lines.next().unwrap_or("no reason given").to_owned();
+    lines.take_while(|line| line.starts_with("index:")).fold(reason, |all, line| all + ", " + line)
 }

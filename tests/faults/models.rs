@@ -173,6 +173,21 @@ fn a_latent_of_gigabytes_is_refused() {
     folder.digest(&[]).says(1, &words).at_once();
 }
 
+/// Memory is bound to the output as the file declares it; a lie must not write beyond it.
+#[test]
+fn an_output_that_is_not_as_declared_is_an_error() {
+    let image = |side| [0x0a, 2, 8, 1, 0x0a, 2, 8, side, 0x0a, 2, 8, side];
+    for side in [2, 4, 16, 100] {
+        let folder = Folder::of("channels-1");
+        let bytes = patched("channels-1", &image(8), &image(side));
+        fs::write(folder.path("model.onnx"), bytes).unwrap();
+        let ran = folder.digest(&[]);
+        let got = format!("index: 2 Got: {side} Expected: 8");
+        ran.says(1, &["model.onnx: ", "output: image", &got]).at_once();
+        assert!(ran.stdout.is_empty(), "{ran:?}");
+    }
+}
+
 #[test]
 fn what_is_no_generator_is_not_made_one() {
     let ran = ran(genset().arg("inspect").arg(model("not-a-generator")));
