@@ -43,7 +43,7 @@
 //! | [`generate`] | latents to images: contract, generator, doctor |
 //! | [`view`] | images to views: range, type, layout; contact sheets |
 //! | [`load`] | the pipeline: [`Dataset`], [`Loader`], [`Batch`] |
-//! | [`mod@bench`] | throughput against its ceiling |
+//! | [`bench`](mod@bench) | throughput against its ceiling |
 
 pub mod bench;
 #[cfg(feature = "cli")]
