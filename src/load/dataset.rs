@@ -76,8 +76,13 @@ impl Dataset {
     /// # Errors
     /// As [`Dataset::open`].
     pub fn open_with(recipe: impl AsRef<Path>, options: Options) -> Result<Self> {
-        let recipe = read_recipe(recipe.as_ref(), &options.settings)?;
-        Self::from_recipe(recipe, options)
+        let file = recipe.as_ref();
+        let recipe = read_recipe(file, &options.settings)?;
+        Self::from_recipe(recipe, options).map_err(|error| match error.kind() {
+            // What recipe and model disagree about, the recipe can mend.
+            Kind::Recipe | Kind::Limit => error.at(file.display()),
+            _ => error,
+        })
     }
 
     /// A dataset of a recipe that was read or written elsewhere.

@@ -11,7 +11,7 @@ use bytes::BytesMut;
 use crossbeam::channel::{Receiver, RecvTimeoutError};
 
 use super::batch::{Batch, Images, Latents};
-use super::planner::Context;
+use super::messages::{Context, Event};
 use super::pool::Returns;
 use super::shares::{Passes, Step};
 use super::state::{State, Stop, interrupted};
@@ -22,19 +22,6 @@ use crate::sample::{BlockInputs, Sampler};
 
 /// How often a waiting consumer looks whether it was told to stop.
 const LOOK: Duration = Duration::from_millis(50);
-
-/// What the stages tell the consumer.
-#[derive(Debug)]
-pub(super) enum Event {
-    /// The next batch in order has been planned.
-    Opened { epoch: u64, step: Step, returns: Returns },
-    /// A part of a batch is made; `offset` in samples.
-    Part { sequence: u64, offset: usize, bytes: BytesMut },
-    /// A block could not be made. Its images would go to this batch from `offset` on.
-    Failed { sequence: u64, offset: usize, error: Error },
-    /// Every batch has been planned.
-    End,
-}
 
 /// A batch that is being made.
 #[derive(Debug)]

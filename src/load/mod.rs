@@ -13,6 +13,7 @@ mod credits;
 mod dataset;
 mod digest;
 mod loader;
+mod messages;
 mod planner;
 mod pool;
 mod settings;

@@ -9,47 +9,11 @@ use std::time::Instant;
 use bytes::BytesMut;
 use crossbeam::channel::{Receiver, Sender};
 
-use super::credits::Credits;
-use super::loader::Event;
+use super::messages::{Context, Event, Job, Piece};
 use super::pool::Pool;
 use super::shares::{Passes, Step};
-use super::state::{State, Stop};
-use super::statistics::Counters;
-use super::stream::Stream;
+use super::state::State;
 use crate::sample::BlockInputs;
-
-/// What all stages of one loader know.
-#[derive(Debug)]
-pub(super) struct Context {
-    pub stream: Arc<Stream>,
-    pub want_latents: bool,
-    /// Set by whoever ends the loader: the consumer's drop, an error, the user's [`Stop`].
-    pub stop: Stop,
-    /// Samples that the consumer has taken.
-    pub credits: Credits,
-    pub counters: Counters,
-}
-
-/// One generator call: a block, and where its images go.
-#[derive(Debug)]
-pub(super) struct Job {
-    /// The first sample of the block.
-    pub first: u64,
-    pub inputs: BlockInputs,
-    pub pieces: Vec<Piece>,
-}
-
-/// Consecutive samples of a block that go to consecutive places in one batch.
-#[derive(Debug)]
-pub(super) struct Piece {
-    /// Counts the batches of this loader, in the order of delivery.
-    pub sequence: u64,
-    pub samples: Range<u64>,
-    /// Where in the batch, in samples.
-    pub offset: usize,
-    /// The part of the batch's buffer.
-    pub out: BytesMut,
-}
 
 /// A piece before it has memory.
 #[derive(Debug, Clone)]
@@ -158,7 +122,8 @@ impl Planner {
             let tail = rest.split_off(samples * sample_bytes);
             let out = std::mem::replace(rest, tail);
             let offset = usize::try_from(cut.samples.start - cut.step.range.start).ok()?;
-            pieces.push(Piece { sequence: cut.sequence, samples: cut.samples, offset, out });
+            let (sequence, samples) = (cut.sequence, cut.samples);
+            pieces.push(Piece { sequence, samples, offset, out, error: None });
         }
         Some(Job { first, inputs, pieces })
     }

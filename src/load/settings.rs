@@ -7,7 +7,8 @@ use crossbeam::channel::bounded;
 
 use super::credits::Credits;
 use super::loader::Loader;
-use super::planner::{Context, Planner};
+use super::messages::Context;
+use super::planner::Planner;
 use super::pool::Pool;
 use super::shares::{Passes, Share};
 use super::state::{State, Stop};

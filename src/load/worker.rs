@@ -7,8 +7,7 @@ use std::time::{Duration, Instant};
 
 use crossbeam::channel::{Receiver, Sender};
 
-use super::loader::Event;
-use super::planner::{Context, Job, Piece};
+use super::messages::{Context, Event, Job, Piece};
 use super::state::interrupted;
 use crate::error::{Error, Kind, Result};
 use crate::generate::Generator;
@@ -72,13 +71,12 @@ impl Worker {
                 // A maker that has failed is not trusted with another block.
                 return;
             }
-            for piece in job.pieces {
-                let part = Event::Part {
-                    sequence: piece.sequence,
-                    offset: piece.offset,
-                    bytes: piece.out,
+            for Piece { sequence, offset, out, error, .. } in job.pieces {
+                let event = match error {
+                    None => Event::Part { sequence, offset, bytes: out },
+                    Some(error) => Event::Failed { sequence, offset, error },
                 };
-                if self.events.send(part).is_err() {
+                if self.events.send(event).is_err() {
                     return;
                 }
             }
@@ -96,7 +94,7 @@ impl Worker {
                 return Err(interrupted());
             }
             let arrived = Instant::now();
-            deliver(delivery, views, job.first, &mut job.pieces, first_row, rows)?;
+            deliver(delivery, views, job.first, &mut job.pieces, first_row, rows);
             delivering += arrived.elapsed();
             context.counters.calls.fetch_add(1, Ordering::Relaxed);
             Ok(())
@@ -108,7 +106,8 @@ impl Worker {
 }
 
 /// Writes those of `rows` that belong to `pieces` to their places. `first_row` is the number of
-/// the first of `rows` in the block, whose first sample is `first`.
+/// the first of `rows` in the block, whose first sample is `first`. An image that may not be
+/// delivered spoils its own piece alone.
 fn deliver(
     delivery: &Delivery,
     views: usize,
@@ -116,7 +115,7 @@ fn deliver(
     pieces: &mut [Piece],
     first_row: usize,
     rows: TensorView<'_>,
-) -> Result<()> {
+) {
     let (image, bytes) = (delivery.format().len(), delivery.image_bytes());
     let here = first_row..first_row + rows.len() / image;
     for piece in pieces {
@@ -128,13 +127,12 @@ fn deliver(
         }
         let source = rows.slice((both.start - here.start) * image..(both.end - here.start) * image);
         let target = (both.start - wanted.start) * bytes..(both.end - wanted.start) * bytes;
-        delivery.write(source, &mut piece.out[target]).map_err(|bad| {
+        if let Err(bad) = delivery.write(source, &mut piece.out[target]) {
             let row = both.start + bad.row;
             let (sample, view) = (first + (row / views) as u64, row % views);
-            bad_sample(sample, view, bad.value)
-        })?;
+            piece.error.get_or_insert_with(|| bad_sample(sample, view, bad.value));
+        }
     }
-    Ok(())
 }
 
 pub(super) fn bad_sample(sample: u64, view: usize, value: f32) -> Error {

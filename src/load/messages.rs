@@ -1,0 +1,63 @@
+//! What the stages of a loader share, and what they tell each other.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use bytes::BytesMut;
+
+use super::credits::Credits;
+use super::pool::Returns;
+use super::shares::Step;
+use super::state::Stop;
+use super::statistics::Counters;
+use super::stream::Stream;
+use crate::error::Error;
+use crate::sample::BlockInputs;
+
+/// What all stages of one loader know.
+#[derive(Debug)]
+pub(super) struct Context {
+    pub stream: Arc<Stream>,
+    pub want_latents: bool,
+    /// Set by whoever ends the loader: the consumer's drop, an error, the user's [`Stop`].
+    pub stop: Stop,
+    /// Samples that the consumer has taken.
+    pub credits: Credits,
+    pub counters: Counters,
+}
+
+/// One generator call: a block, and where its images go.
+#[derive(Debug)]
+pub(super) struct Job {
+    /// The first sample of the block.
+    pub first: u64,
+    pub inputs: BlockInputs,
+    pub pieces: Vec<Piece>,
+}
+
+/// Consecutive samples of a block that go to consecutive places in one batch.
+#[derive(Debug)]
+pub(super) struct Piece {
+    /// Counts the batches of this loader, in the order of delivery.
+    pub sequence: u64,
+    pub samples: Range<u64>,
+    /// Where in the batch, in samples.
+    pub offset: usize,
+    /// The part of the batch's buffer.
+    pub out: BytesMut,
+    /// The first of its images that may not be delivered.
+    pub error: Option<Error>,
+}
+
+/// What the stages tell the consumer.
+#[derive(Debug)]
+pub(super) enum Event {
+    /// The next batch in order has been planned.
+    Opened { epoch: u64, step: Step, returns: Returns },
+    /// A part of a batch is made; `offset` in samples.
+    Part { sequence: u64, offset: usize, bytes: BytesMut },
+    /// A block could not be made. Its images would go to this batch from `offset` on.
+    Failed { sequence: u64, offset: usize, error: Error },
+    /// Every batch has been planned.
+    End,
+}
