@@ -9,7 +9,7 @@ use crate::error::{Error, Kind, Result};
 use crate::load::{Dataset, Loader, LoaderBuilder, Statistics, Stop};
 
 /// Batches that are not counted.
-const WARM_UP: usize = 2;
+const WARM_UP: usize = 4;
 
 /// How to measure.
 #[derive(Debug, Clone)]
@@ -107,6 +107,7 @@ fn next(loader: &mut Loader) -> Result<crate::load::Batch> {
 fn consume(loader: &mut Loader, settings: &Settings, waits: &mut Vec<Duration>) -> Result<f64> {
     for _ in 0..WARM_UP {
         next(loader)?;
+        thread::sleep(settings.consumer);
     }
     let begun = Instant::now();
     let mut images = 0;
@@ -116,9 +117,7 @@ fn consume(loader: &mut Loader, settings: &Settings, waits: &mut Vec<Duration>) 
         waits.push(asked.elapsed());
         images += batch.len() * batch.images().shape()[1];
         drop(batch);
-        if !settings.consumer.is_zero() {
-            thread::sleep(settings.consumer);
-        }
+        thread::sleep(settings.consumer);
     }
     #[allow(clippy::cast_precision_loss)]
     Ok(images as f64 / begun.elapsed().as_secs_f64())

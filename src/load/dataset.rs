@@ -213,7 +213,7 @@ impl Dataset {
         Ok(Batch {
             index: index..index + 1,
             labels: inner.stream.sampler.label(index).map(|label| vec![i64::from(label)]),
-            latents: Some(super::loader::latents(&inner.stream.sampler, &(index..index + 1))),
+            latents: Some(super::planner::latents(&inner.stream.sampler, &(index..index + 1))),
             images: Images { bytes, format: inner.stream.format, samples: 1, returns: None },
         })
     }

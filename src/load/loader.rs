@@ -18,7 +18,6 @@ use super::state::{State, Stop, interrupted};
 use super::statistics::Statistics;
 use crate::error::{Error, Kind, Result};
 use crate::recipe::Digest;
-use crate::sample::{BlockInputs, Sampler};
 
 /// How often a waiting consumer looks whether it was told to stop.
 const LOOK: Duration = Duration::from_millis(50);
@@ -29,6 +28,8 @@ struct Pending {
     epoch: u64,
     step: Step,
     returns: Returns,
+    labels: Option<Vec<i64>>,
+    latents: Option<Latents>,
     parts: Vec<(usize, BytesMut)>,
     missing: usize,
     /// The failure nearest to the batch's beginning, and where that is.
@@ -51,6 +52,8 @@ pub struct Loader {
     state: State,
     workers: usize,
     prefetch: usize,
+    /// Whether the last batch was not ready when it was asked for.
+    held_up: bool,
     consumer_waited: Duration,
     /// Samples and images.
     delivered: (u64, u64),
@@ -68,13 +71,15 @@ struct InOrder {
 impl InOrder {
     fn take(&mut self, event: Event) {
         match event {
-            Event::Opened { epoch, step, returns } => {
+            Event::Opened { epoch, step, returns, labels, latents } => {
                 let missing = usize::try_from(step.range.end - step.range.start).unwrap_or(0);
                 let parts = Vec::new();
                 self.pending.push_back(Pending {
                     epoch,
                     step,
                     returns,
+                    labels,
+                    latents,
                     parts,
                     missing,
                     error: None,
@@ -135,6 +140,7 @@ impl Loader {
             passes,
             state,
             prefetch,
+            held_up: false,
             consumer_waited: Duration::ZERO,
             delivered: (0, 0),
         }
@@ -186,6 +192,7 @@ impl Loader {
         let events = self.events.as_ref()?;
         let begun = Instant::now();
         let sample_bytes = self.context.stream.format.sample_bytes();
+        self.held_up = false;
         let result = loop {
             if self.user_stop.is_stopped() {
                 break Some(Err(interrupted()));
@@ -196,6 +203,7 @@ impl Loader {
             if self.in_order.planned_all && self.in_order.pending.is_empty() {
                 break None;
             }
+            self.held_up |= events.is_empty();
             match events.recv_timeout(LOOK) {
                 Ok(event) => self.in_order.take(event),
                 Err(RecvTimeoutError::Timeout) => {}
@@ -210,7 +218,7 @@ impl Loader {
     }
 
     fn hand_out(&mut self, pending: Pending) -> Result<Batch> {
-        let Pending { epoch, step, returns, mut parts, error, .. } = pending;
+        let Pending { epoch, step, returns, labels, latents, mut parts, error, .. } = pending;
         if let Some((_, error)) = error {
             return Err(error);
         }
@@ -222,26 +230,20 @@ impl Loader {
             bytes.unsplit(part);
         }
         let samples = step.range.end - step.range.start;
-        self.context.credits.give(samples);
         (self.state.epoch, self.state.next) = self.passes.after(epoch, &step);
         let images = samples * self.context.stream.format.views as u64;
         self.delivered = (self.delivered.0 + samples, self.delivered.1 + images);
-        let index = step.range;
-        let samples = usize::try_from(samples).unwrap_or(usize::MAX);
-        Ok(Batch {
-            labels: labels(&self.context, &index),
-            latents: self
-                .context
-                .want_latents
-                .then(|| latents(&self.context.stream.sampler, &index)),
-            images: Images {
-                bytes,
-                format: self.context.stream.format,
-                samples,
-                returns: Some(returns),
-            },
-            index,
-        })
+        let images = Images {
+            bytes,
+            format: self.context.stream.format,
+            samples: usize::try_from(samples).unwrap_or(usize::MAX),
+            returns: Some(returns),
+        };
+        self.context.credits.give(samples);
+        if self.held_up {
+            self.context.credits.wake();
+        }
+        Ok(Batch { index: step.range, images, labels, latents })
     }
 
     /// Counts the last step also where nothing of it was left for this rank, so that all ranks say
@@ -265,26 +267,6 @@ impl Loader {
         }
         self.in_order = InOrder::default();
     }
-}
-
-/// The labels of some samples; cheap enough to be drawn again where they are needed.
-pub(super) fn labels(context: &Context, index: &std::ops::Range<u64>) -> Option<Vec<i64>> {
-    index.clone().map(|i| context.stream.sampler.label(i).map(i64::from)).collect()
-}
-
-/// The latents of every view of some samples: `[samples, V, Z]`.
-pub(super) fn latents(sampler: &Sampler, index: &std::ops::Range<u64>) -> Latents {
-    let (views, len) = (sampler.views() as usize, sampler.latent_len());
-    let samples = usize::try_from(index.end - index.start).unwrap_or(0);
-    let mut values = vec![0.0; samples * views * len];
-    let mut block = BlockInputs::default();
-    for (sample, out) in index.clone().zip(values.chunks_mut((views * len).max(1))) {
-        sampler.fill(sample, 1, &mut block);
-        for (view, out) in out.chunks_mut(len.max(1)).enumerate() {
-            sampler.latent_of_row(&block, view, out);
-        }
-    }
-    Latents { values, shape: [samples, views, len] }
 }
 
 impl Iterator for Loader {

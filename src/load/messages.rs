@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use bytes::BytesMut;
 
+use super::batch::Latents;
 use super::credits::Credits;
 use super::pool::Returns;
 use super::shares::Step;
@@ -53,7 +54,13 @@ pub(super) struct Piece {
 #[derive(Debug)]
 pub(super) enum Event {
     /// The next batch in order has been planned.
-    Opened { epoch: u64, step: Step, returns: Returns },
+    Opened {
+        epoch: u64,
+        step: Step,
+        returns: Returns,
+        labels: Option<Vec<i64>>,
+        latents: Option<Latents>,
+    },
     /// A part of a batch is made; `offset` in samples.
     Part { sequence: u64, offset: usize, bytes: BytesMut },
     /// A block could not be made. Its images would go to this batch from `offset` on.

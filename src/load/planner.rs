@@ -9,11 +9,12 @@ use std::time::Instant;
 use bytes::BytesMut;
 use crossbeam::channel::{Receiver, Sender};
 
+use super::batch::Latents;
 use super::messages::{Context, Event, Job, Piece};
 use super::pool::Pool;
 use super::shares::{Passes, Step};
 use super::state::State;
-use crate::sample::BlockInputs;
+use crate::sample::{BlockInputs, Sampler};
 
 /// A piece before it has memory.
 #[derive(Debug, Clone)]
@@ -98,7 +99,7 @@ impl Planner {
         let block = u64::from(self.context.stream.block);
         let first = group.first()?.samples.start / block * block;
         let mut inputs = self.used.try_recv().unwrap_or_default();
-        let stream = &self.context.stream;
+        let (stream, want_latents) = (&self.context.stream, self.context.want_latents);
         stream.sampler.fill(first, stream.block, &mut inputs);
         self.context.counters.latents.add(drawing.elapsed());
 
@@ -114,6 +115,8 @@ impl Planner {
                         epoch: cut.epoch,
                         step: cut.step.clone(),
                         returns: self.pool.returns(),
+                        labels: labels(&stream.sampler, &cut.step.range),
+                        latents: want_latents.then(|| latents(&stream.sampler, &cut.step.range)),
                     })
                     .ok()?;
             }
@@ -127,6 +130,26 @@ impl Planner {
         }
         Some(Job { first, inputs, pieces })
     }
+}
+
+/// The labels of some samples; cheap enough to be drawn again where they are needed.
+pub(super) fn labels(sampler: &Sampler, index: &std::ops::Range<u64>) -> Option<Vec<i64>> {
+    index.clone().map(|i| sampler.label(i).map(i64::from)).collect()
+}
+
+/// The latents of every view of some samples: `[samples, V, Z]`.
+pub(super) fn latents(sampler: &Sampler, index: &std::ops::Range<u64>) -> Latents {
+    let (views, len) = (sampler.views() as usize, sampler.latent_len());
+    let samples = usize::try_from(index.end - index.start).unwrap_or(0);
+    let mut values = vec![0.0; samples * views * len];
+    let mut block = BlockInputs::default();
+    for (sample, out) in index.clone().zip(values.chunks_mut((views * len).max(1))) {
+        sampler.fill(sample, 1, &mut block);
+        for (view, out) in out.chunks_mut(len.max(1)).enumerate() {
+            sampler.latent_of_row(&block, view, out);
+        }
+    }
+    Latents { values, shape: [samples, views, len] }
 }
 
 /// The next run of cuts that lie in one block, in rising order.
