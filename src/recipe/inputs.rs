@@ -1,6 +1,5 @@
 //! The `[generator.inputs]` tables: roles, distributions, classes.
 
-use super::parse::small;
 use super::read::{Field, Table};
 use super::{Balance, Class, Distribution, Encoding, MAX_CLASSES, Role};
 use crate::error::Result;
@@ -82,7 +81,7 @@ fn class(table: &Table<'_>) -> Result<Class> {
     let encoding =
         table.require("encoding", "encoding = \"one-hot\" or \"index\"")?.one_of(&encodings)?;
     let help = "say how many classes the generator was trained with";
-    let classes = small(&table.require("classes", help)?, 1..u64::from(MAX_CLASSES) + 1)?;
+    let classes = table.require("classes", help)?.small(1..u64::from(MAX_CLASSES) + 1)?;
     let balance = match table.get("balance") {
         Some(field) => balance(&field, classes)?,
         None => Balance::Uniform,
@@ -128,7 +127,7 @@ fn balance(field: &Field<'_>, classes: u32) -> Result<Balance> {
             let items = field.items()?;
             let only: Vec<u32> = items
                 .iter()
-                .map(|item| small(item, 0..u64::from(classes)))
+                .map(|item| item.small(0..u64::from(classes)))
                 .collect::<Result<_>>()?;
             let mut sorted = only.clone();
             sorted.sort_unstable();

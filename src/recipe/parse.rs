@@ -90,7 +90,7 @@ fn generator(table: Table<'_>) -> Result<Generator> {
             None => Precision::F32,
         },
         block: match table.get("block") {
-            Some(field) => small(&field, 1..u64::from(MAX_BLOCK) + 1)?,
+            Some(field) => field.small(1..u64::from(MAX_BLOCK) + 1)?,
             None => DEFAULT_BLOCK,
         },
         inputs: match table.get("inputs") {
@@ -145,15 +145,14 @@ fn range(field: &Field<'_>) -> Result<[f64; 2]> {
 
 fn shape(field: &Field<'_>) -> Result<[u32; 3]> {
     let sides = field.items()?;
-    let sides: Vec<u32> =
-        sides.iter().map(|side| small(side, 1..1 << 16)).collect::<Result<_>>()?;
+    let sides: Vec<u32> = sides.iter().map(|side| side.small(1..1 << 16)).collect::<Result<_>>()?;
     <[u32; 3]>::try_from(sides).map_err(|_| field.error("must be [channels, height, width]"))
 }
 
 fn views(table: Table<'_>) -> Result<Views> {
     let views = Views {
         count: match table.get("count") {
-            Some(field) => small(&field, 1..u64::from(MAX_VIEWS) + 1)?,
+            Some(field) => field.small(1..u64::from(MAX_VIEWS) + 1)?,
             None => 1,
         },
         latent: match table.get("latent") {
@@ -212,11 +211,6 @@ fn normalise(table: Table<'_>) -> Result<Normalise> {
     }
     table.finish()?;
     Ok(normalise)
-}
-
-pub(super) fn small(field: &Field<'_>, range: std::ops::Range<u64>) -> Result<u32> {
-    let value = field.integer(range)?;
-    u32::try_from(value).map_err(|_| field.error("is too large"))
 }
 
 #[cfg(test)]

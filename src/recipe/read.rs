@@ -148,6 +148,12 @@ impl<'a> Field<'a> {
             .ok_or_else(|| self.error(format!("must be {wanted}, not {value}")))
     }
 
+    /// An integer in `range`, which ends below 2^32.
+    pub fn small(&self, range: Range<u64>) -> Result<u32> {
+        let value = self.integer(range)?;
+        u32::try_from(value).map_err(|_| self.error("is too large"))
+    }
+
     /// A finite number; integers count.
     pub fn number(&self) -> Result<f64> {
         let value = self.value().ok_or_else(|| self.wrong_type("a number"))?;
