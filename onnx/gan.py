@@ -12,7 +12,7 @@ from torch import nn
 from torch.nn import functional as F
 
 import losses
-from flow import log_normal
+from flow import fit, log_normal
 from networks import CLASSES, LATENT, Discriminator, Encoder, Generator
 
 
@@ -20,7 +20,7 @@ from networks import CLASSES, LATENT, Discriminator, Encoder, Generator
 class Settings:
     """Everything that decides how a generator is trained."""
 
-    steps: int = 28_000
+    steps: int = 28_000  # of warm-up and adversarial training together
     batch: int = 64
     group: int = 4  # images of one class that the discriminator sees together
     # Warming up: the evidence bound alone, on all networks but the discriminator.
@@ -29,7 +29,11 @@ class Settings:
     soft_precision: float = 4.0  # 1 / (2 variance) of a pixel in the evidence bound
     precision: float = 12.0
     rate: float = 1e-3  # learning rate of decoder, encoder and flow
-    # After it: the decoder against the discriminator; encoder and flow stay as they are.
+    # Then: the flow alone, on the codes of an encoder that no longer changes.
+    flow_steps: int = 18_000
+    flow_batch: int = 512
+    flow_rate: float = 2e-3
+    # Last: the decoder against the discriminator; encoder and flow stay as they are.
     head_start: int = 500  # last steps of the warm-up in which the discriminator learns too
     coverage: float = 0.003  # weight of the evidence bound beside the adversarial loss
     decoder_rate: float = 2e-4
@@ -41,12 +45,17 @@ class Settings:
     average: float = 0.999  # decay of the weight average
 
 
+def to_unit(images: torch.Tensor) -> torch.Tensor:
+    """u8 `[N, 28, 28]` -> f32 `[N, 1, 28, 28]` in [-1, 1]."""
+    return images.float().div_(127.5).sub_(1).unsqueeze(1)
+
+
 class Pools:
     """Real training images by class; draws batches in groups of one class."""
 
     def __init__(self, images: np.ndarray, labels: np.ndarray, seed: int) -> None:
         self.random = np.random.default_rng(seed)
-        self.images = torch.from_numpy(images.copy())
+        self.images, self.labels = torch.from_numpy(images.copy()), torch.from_numpy(labels)
         self.rows = [np.flatnonzero(labels == label) for label in range(CLASSES)]
         self.order = [self.random.permutation(rows) for rows in self.rows]
         self.used = [0] * CLASSES
@@ -61,8 +70,7 @@ class Pools:
         rounds = [self.random.permutation(CLASSES) for _ in range(-(-distinct // CLASSES))]
         labels = np.tile(np.concatenate(rounds)[:distinct], group)
         rows = torch.from_numpy(np.array([self._next(label) for label in labels]))
-        images = self.images[rows].float().div_(127.5).sub_(1).unsqueeze(1)
-        return images, torch.from_numpy(labels)
+        return to_unit(self.images[rows]), torch.from_numpy(labels)
 
     def _next(self, label: int) -> int:
         if self.used[label] == len(self.order[label]):
@@ -135,6 +143,24 @@ class Trainer:
         """1 until half-way from `begin` to `end`, then down to `final` along a cosine."""
         late = min(1.0, max(0.0, 2 * (self.steps - begin) / (end - begin) - 1))
         return self.settings.final + (1 - self.settings.final) * 0.5 * (1 + math.cos(math.pi * late))
+
+    def fit_flow(self, images: torch.Tensor, labels: torch.Tensor) -> float:
+        """Fits the flow to the codes of all training images; gives its loss in nats.
+
+        Images u8 `[N, 28, 28]`, labels `[N]`.
+        """
+        settings, means, log_variances = self.settings, [], []
+        y = F.one_hot(labels, CLASSES).float()
+        with torch.no_grad():
+            for part, classes in zip(images.split(1000), y.split(1000), strict=True):
+                mean, log_variance = self.encoder(to_unit(part), classes)
+                means.append(mean)
+                log_variances.append(log_variance)
+        flow = self.generator.flow
+        size = (settings.flow_steps, settings.flow_batch, settings.flow_rate)
+        loss = fit(flow, torch.cat(means), torch.cat(log_variances), y, *size)
+        self.average.flow.load_state_dict(flow.state_dict())
+        return loss
 
     def step(self, images: torch.Tensor, labels: torch.Tensor) -> dict[str, torch.Tensor]:
         """One update of every network on real images `[N, 1, 28, 28]` and labels `[N]`."""

@@ -1,12 +1,11 @@
-"""What the three networks are trained towards, as functions of one batch.
+"""What the networks are trained towards, as functions of one batch.
 
 The adversarial part is the relativistic pairing loss with zero-centred gradient
 penalties on real and generated images (Huang et al., "The GAN is dead; long
 live the GAN!", 2024): every generated image is scored against a real one of its
-own class, so leaving a part of a class out is felt. The coverage part is that
-of a conditional VAE (Larsen et al., "Autoencoding beyond pixels", 2016; Bao et
-al., "CVAE-GAN", 2017): the generator must rebuild real images from codes whose
-distribution is held at the latent prior.
+own class. Beside it stands the squared error of a conditional VAE (Kingma and
+Welling, 2014; Bao et al., "CVAE-GAN", 2017): the decoder must go on rebuilding
+real images from their codes.
 """
 
 from __future__ import annotations

@@ -34,6 +34,7 @@ class Training:
     images: int
     hours: float
     settings: str
+    note: str
 
 
 def ship(name: str, trained: Generator, training: Training, real: data.Split, test: data.Split, folder: Path) -> None:

@@ -39,6 +39,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--probe-minutes", type=float, default=4, help="between checkpoints with quick accuracies")
+    parser.add_argument("--note", default="", help="a sentence on this run for the model card")
     parser.add_argument("--export-only", action="store_true", help="export the last checkpoint, train no further")
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
@@ -101,6 +102,8 @@ class Run:
         next_log, since, sums = self.seconds + 30, trainer.steps, {}
         self.log(f"starts; {trainer.settings}")
         while trainer.steps < trainer.settings.steps and self.seconds < limit:
+            if trainer.steps == trainer.settings.warm_up:
+                self.log(f"flow fitted to {trainer.fit_flow(pools.images, pools.labels):.2f} nats")
             for key, value in trainer.step(*pools.draw(batch, group)).items():
                 sums.setdefault(key, []).append(value)
             previous, self.seconds = self.seconds, time.monotonic() - began
@@ -150,6 +153,7 @@ class Run:
             images=trainer.steps * trainer.settings.batch,
             hours=self.seconds / 3600,
             settings=str(trainer.settings),
+            note=self.arguments.note,
         )
         ship.ship(self.arguments.name, trainer.averaged(), training, self.real, self.test, self.arguments.output)
         self.log(f"exported to {self.arguments.output}")

@@ -10,7 +10,7 @@ torch = pytest.importorskip("torch")
 
 import graphs  # noqa: E402
 import losses  # noqa: E402
-from flow import Flow, log_normal  # noqa: E402
+from flow import Flow, fit, log_normal  # noqa: E402
 from gan import Pools, Settings, Trainer  # noqa: E402
 from networks import LATENT, Folded, Generator, minibatch_deviation  # noqa: E402
 
@@ -59,6 +59,24 @@ def test_flow_depends_on_the_class():
 def test_log_normal_by_hand():
     value = log_normal(torch.tensor([[1.0, 0.0]]), torch.tensor([[0.0, math.log(4.0)]]))
     assert value.item() == pytest.approx(-0.5 - math.log(2 * math.pi) - math.log(2))
+
+
+def test_fitting_finds_two_modes_of_a_class():
+    torch.manual_seed(0)
+    mode = torch.randint(0, 2, (4000, 1)) * 2.0 - 1
+    mean, log_variance = torch.cat([3 * mode, mode], 1), torch.full((4000, 2), math.log(0.25))
+    y = ONE_HOT[:1].expand(4000, -1)
+    flow = Flow(2, 10, layers=6, hidden=32)
+    loss = fit(flow, mean, log_variance, y, steps=800, batch=128, rate=3e-3)
+    # Entropy of the mixture: two normals of std 0.5 in two dimensions, and one bit.
+    entropy = math.log(2 * math.pi * math.e * 0.25) + math.log(2)
+    one_normal = 0.5 * math.log((2 * math.pi * math.e) ** 2 * np.linalg.det(np.cov(mean.T) + 0.25 * np.eye(2)))
+    assert entropy - 0.1 < loss < entropy + 0.35
+    assert loss < one_normal - 0.2
+    with torch.no_grad():
+        codes = flow(torch.randn(2000, 2), y[:2000])
+    assert 0.4 < (codes[:, 0] > 0).float().mean() < 0.6
+    assert ((codes[:, 0].abs() - 3).abs() < 1.5).float().mean() > 0.85
 
 
 def test_folding_changes_nothing():
@@ -130,16 +148,17 @@ def bars(count=320):
 
 def test_training_learns_and_resumes_where_it_was():
     images, labels = bars()
-    settings = Settings(batch=32, warm_up=60, head_start=5)
+    settings = Settings(steps=100, batch=32, warm_up=60, soft=40, head_start=5, flow_steps=300, flow_batch=64)
     trainer, pools = Trainer(settings, seed=0), Pools(images, labels, seed=0)
     errors, keys = [], set()
     for _ in range(70):
-        trainer.set_progress(0.1)
         report = trainer.step(*pools.draw(32, 4))
         errors.append(report["error"].item())
         keys |= set(report)
     assert min(errors[40:60]) < 0.3 * errors[0]
     assert {"adversarial", "discriminator", "penalty"} <= keys
+    first, last = (trainer.fit_flow(pools.images, pools.labels) for _ in range(2))
+    assert last < first
     checkpoint = io.BytesIO()
     torch.save(trainer.state(), checkpoint)
     checkpoint.seek(0)
