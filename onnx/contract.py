@@ -7,7 +7,7 @@ The same tables stand in two places: in the ONNX file, under the metadata key
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from onnx import ModelProto, helper
 
@@ -80,7 +80,7 @@ class Recipe:
     seed: int = 7
     samples: int = 60_000
     neighbour_std: float = 0.5
-    model: str = field(default="")
+    model: str = ""  # file name; NAME.onnx if empty
 
     def toml(self) -> str:
         return (

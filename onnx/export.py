@@ -162,7 +162,8 @@ def find_weights(content: object, path: Path, key: str | None) -> dict[str, torc
             return find_weights(content[name], path, None)
     if len(inner) == 1:
         return find_weights(content[inner[0]], path, None)
-    raise ExportError(f"{path}: which part is the generator? Give --key, one of: {', '.join(map(str, inner)) or 'none'}")
+    names = ", ".join(map(str, inner)) or "none"
+    raise ExportError(f"{path}: which part is the generator? Give --key, one of: {names}")
 
 
 def strip_prefix(weights: dict[str, torch.Tensor], wanted: set[str]) -> dict[str, torch.Tensor]:

@@ -44,6 +44,10 @@ class Settings:
     final: float = 0.1  # learning rate at the end of either part, relative to its start
     average: float = 0.999  # decay of the weight average
 
+    def __post_init__(self) -> None:
+        if not self.soft < self.warm_up < self.steps:
+            raise ValueError(f"steps: soft {self.soft} < warm-up {self.warm_up} < all {self.steps} does not hold")
+
 
 def to_unit(images: torch.Tensor) -> torch.Tensor:
     """u8 `[N, 28, 28]` -> f32 `[N, 1, 28, 28]` in [-1, 1]."""

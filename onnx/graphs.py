@@ -129,8 +129,8 @@ def difference(model: ModelProto, network: nn.Module, examples: Mapping[str, tor
     expected = network(*examples.values()).float().numpy()
     feeds = {name: value.numpy() for name, value in examples.items()}
     results = [runtime.run(None, feeds)[0]]
-    alone = [runtime.run(None, {name: value[i : i + 1] for name, value in feeds.items()})[0] for i in range(len(expected))]
-    results.append(np.concatenate(alone))
+    items = [{name: value[row : row + 1] for name, value in feeds.items()} for row in range(len(expected))]
+    results.append(np.concatenate([runtime.run(None, item)[0] for item in items]))
     for result in results:
         if result.shape != expected.shape:
             raise ExportError(f"ONNX Runtime gives {list(result.shape)}, PyTorch {list(expected.shape)}")
