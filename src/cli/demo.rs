@@ -136,12 +136,17 @@ fn story(shown: &[Shown], took: Duration) -> String {
 The ceiling is the bare generator in a tight loop. 1 and 3 workers delivered the same bytes.
 It took {:.0} s. Next:
 
-  genset preview builtin:{first} -o sheet.png     look at samples and their views
-  genset bench builtin:{first}                    measure this machine
-  genset digest builtin:{first} --count 5000      the same on every run, whatever the loader
-  genset inspect YOUR-MODEL.onnx -o recipe.toml  a recipe for your own generator
+  {genset} preview builtin:{first} -o sheet.png
+      look at samples and their views
+  {genset} bench builtin:{first}
+      measure this machine
+  {genset} digest builtin:{first} --count 5000
+      the same on every run, whatever the loader
+  {genset} inspect YOUR-MODEL.onnx -o recipe.toml
+      a recipe for your own generator
 ",
-        took.as_secs_f64()
+        took.as_secs_f64(),
+        genset = std::env::args().next().unwrap_or_else(|| "genset".into()),
     );
     text
 }
