@@ -54,6 +54,7 @@ pub struct Loader {
     prefetch: usize,
     /// Whether the last batch was not ready when it was asked for.
     held_up: bool,
+    begun: Instant,
     consumer_waited: Duration,
     /// Samples and images.
     delivered: (u64, u64),
@@ -141,6 +142,7 @@ impl Loader {
             state,
             prefetch,
             held_up: false,
+            begun: Instant::now(),
             consumer_waited: Duration::ZERO,
             delivered: (0, 0),
         }
@@ -175,6 +177,7 @@ impl Loader {
     pub fn statistics(&self) -> Statistics {
         let counters = &self.context.counters;
         Statistics {
+            elapsed: self.begun.elapsed(),
             latents: counters.latents.get(),
             planner_blocked: counters.planner_blocked.get(),
             generator: counters.generator.get(),

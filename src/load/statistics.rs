@@ -29,9 +29,11 @@ impl Stage {
     }
 }
 
-/// Time spent since the loader was built, summed over threads.
+/// Where the time has gone since the loader was built; of stages summed over their threads.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Statistics {
+    /// Since the loader was built, on the clock.
+    pub elapsed: Duration,
     /// Drawing latents and labels (planner).
     pub latents: Duration,
     /// The planner waiting for the consumer to take batches.
@@ -55,15 +57,15 @@ pub struct Statistics {
 impl Statistics {
     /// The stage that the others wait for.
     ///
-    /// If the planner is held back by the consumer while the consumer hardly waits, it is the
-    /// consumer. If workers are idle for most of their time without that, it is the latents.
-    /// Otherwise it is what the workers spend more time on.
+    /// It is the consumer if it waits for less than a tenth of its time. Otherwise it is the
+    /// latents if workers are idle for most of theirs, or else what workers spend more time on.
     #[must_use]
     pub fn limiting_stage(&self) -> Stage {
-        let busy = self.generator + self.views;
-        if self.workers_idle > busy {
-            let held = self.planner_blocked > self.latents;
-            return if held { Stage::Consumer } else { Stage::Latents };
+        if self.consumer_waited * 10 < self.elapsed {
+            return Stage::Consumer;
+        }
+        if self.workers_idle > self.generator + self.views {
+            return Stage::Latents;
         }
         if self.views > self.generator { Stage::Views } else { Stage::Generator }
     }
@@ -90,5 +92,25 @@ impl Nanoseconds {
 
     pub fn get(&self) -> Duration {
         Duration::from_nanos(self.0.load(Ordering::Relaxed))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_limiting_stage_is_the_one_that_is_waited_for() {
+        let s = Duration::from_secs;
+        let fast = Statistics { elapsed: s(10), consumer_waited: s(9), ..Statistics::default() };
+        let busy = Statistics { generator: s(18), views: s(1), workers_idle: s(1), ..fast };
+        for (statistics, stage) in [
+            (busy, Stage::Generator),
+            (Statistics { views: s(19), ..busy }, Stage::Views),
+            (Statistics { generator: s(1), workers_idle: s(18), ..busy }, Stage::Latents),
+            (Statistics { consumer_waited: Duration::from_millis(10), ..busy }, Stage::Consumer),
+        ] {
+            assert_eq!(statistics.limiting_stage(), stage, "{statistics:?}");
+        }
     }
 }
