@@ -64,7 +64,7 @@ pub(super) fn run(args: &PreviewArgs, json: bool) -> Result<()> {
     }
     let (samples, views) = (indices.len(), dataset.recipe().views.count);
     print(&format!(
-        "{}: {samples} samples × {views} views, {width}×{height} pixels\n",
+        "{}: {samples} sample(s) × {views} view(s), {width}×{height} pixels\n",
         args.output.display()
     ))
 }
