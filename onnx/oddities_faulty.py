@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 from onnx import ModelProto, TensorProto, helper
 
-from oddities import FAULTY, HOSTILE, HUGE, IMAGE, dynamic_batch, latent, oddity
+from oddities_good import dynamic_batch
+from oddities_table import FAULTY, HOSTILE, HUGE, IMAGE, latent, oddity
 from tinygraph import F32, LATENT, SIDE, Graph
 
 INSIDE = "external-data-inside.bin"

@@ -5,7 +5,7 @@ import tomllib
 import onnx
 import pytest
 from contract import METADATA_KEY, Class, Contract, Latent, Recipe, label
-from oddities import dynamic_batch
+from oddities_good import dynamic_batch
 
 NAMES = ("T-shirt", 'quo"ted', "back\\slash", "Ödön")
 
