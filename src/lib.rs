@@ -53,6 +53,7 @@ pub mod error;
 pub mod generate;
 pub mod graph;
 pub mod load;
+mod process;
 pub mod recipe;
 pub mod runtime;
 pub mod sample;

@@ -115,9 +115,7 @@ pub(super) fn median(values: &mut [f64]) -> f64 {
 /// say.
 #[must_use]
 pub fn peak_rss_bytes() -> Option<u64> {
-    let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find(|line| line.starts_with("VmHWM:"))?;
-    Some(line.split_whitespace().nth(1)?.parse::<u64>().ok()? * 1024)
+    crate::process::peak_resident_bytes()
 }
 
 #[cfg(test)]

@@ -1,11 +1,11 @@
 //! `genset runtime`: what ONNX Runtime is here, and how to get one.
 
-use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use serde::Serialize;
 
+use super::common::{print, print_json};
 use crate::runtime::{Candidate, Origin, Package, Probe, Search, Verdict};
 use crate::{Error, Kind, Result, runtime};
 
@@ -185,22 +185,6 @@ fn table(list: &List) -> String {
         (None, None) => {}
     }
     text
-}
-
-fn print_json(value: &impl Serialize) -> Result<()> {
-    let text = serde_json::to_string_pretty(value)
-        .map_err(|error| Error::new(Kind::Io, format!("cannot write JSON: {error}")))?;
-    print(&format!("{text}\n"))
-}
-
-/// Writes to stdout; a reader that has gone away (`| head`) is no error of ours.
-fn print(text: &str) -> Result<()> {
-    match std::io::stdout().lock().write_all(text.as_bytes()) {
-        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
-            Err(Error::new(Kind::Io, format!("cannot write to stdout: {error}")))
-        }
-        _ => Ok(()),
-    }
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@ use super::infer::is_image;
 use super::probe::{Probe, Probed};
 use crate::error::{Result, ResultExt};
 use crate::graph::{Model, ValueInfo};
+use crate::process::resident_bytes;
 use crate::recipe::{Recipe, Role};
 use crate::runtime::{Runtime, SessionOptions};
 use crate::sample::{BlockInputs, Column, Sampler};
@@ -451,11 +452,4 @@ fn keep_head(column: &mut Column, base: &Column, half: usize, rows: usize) {
         }
         _ => unreachable!("both come from one sampler"),
     }
-}
-
-/// Resident memory of this process.
-fn resident_bytes() -> Option<u64> {
-    let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find(|line| line.starts_with("VmRSS:"))?;
-    Some(line.split_whitespace().nth(1)?.parse::<u64>().ok()? * 1024)
 }

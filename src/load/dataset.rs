@@ -201,14 +201,11 @@ impl Dataset {
         let sample_bytes = inner.stream.format.sample_bytes();
         let place = usize::try_from(index - first).unwrap_or(0) * sample_bytes;
         let mut bytes = aligned(sample_bytes);
-        if access.first == Some(first) {
-            let made: &[u8] = bytemuck::cast_slice(&access.bytes);
-            bytes.copy_from_slice(&made[place..][..sample_bytes]);
-        } else {
+        if access.first != Some(first) {
             access.make(inner, first, index)?;
-            let made: &[u8] = bytemuck::cast_slice(&access.bytes);
-            bytes.copy_from_slice(&made[place..][..sample_bytes]);
         }
+        let made: &[u8] = bytemuck::cast_slice(&access.bytes);
+        bytes.copy_from_slice(&made[place..][..sample_bytes]);
         drop(guard);
         Ok(Batch {
             index: index..index + 1,

@@ -129,7 +129,6 @@ impl Runtime {
     }
 
     /// What sessions are made in.
-    #[allow(dead_code, reason = "sessions use it")]
     pub(crate) fn environment(&self) -> &Environment {
         &self.environment
     }
