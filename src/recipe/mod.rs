@@ -10,11 +10,13 @@ mod canonical;
 mod edit;
 mod inputs;
 mod parse;
+mod pixel_op;
 mod read;
 mod types;
 mod write;
 
 pub use canonical::Digest;
+pub use pixel_op::{Axis, EraseValue, Filter, Padding, PixelKind, PixelOp, Sampling, Size};
 pub use types::{
     Balance, Class, Distribution, Dtype, Encoding, Generator, GeneratorOutput, ImageLayout,
     LatentOp, Layout, ModelRef, Normalise, Output, Precision, Role, Samples, Views,

@@ -14,5 +14,7 @@ mod latent;
 mod normal;
 mod plan;
 mod random;
+mod step;
 
 pub use plan::{BlockInputs, Column, Plan, PlannedInput, Sampler};
+pub use step::{Fill, Step};
