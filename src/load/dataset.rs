@@ -8,7 +8,7 @@ use super::pool::aligned;
 use super::stream::Stream;
 use super::worker::bad_sample;
 use crate::error::{Error, Kind, Result, ResultExt};
-use crate::generate::{Builtin, Contract, Generator, InputContract, output_shape, resolve};
+use crate::generate::{Builtin, Contract, Generator, output_shape, resolve};
 use crate::graph::Model;
 use crate::recipe::{BUILTIN_PREFIX, Digest, ModelRef, Precision, Recipe, Samples};
 use crate::runtime::{Provider, Runtime, Search, SessionOptions};
@@ -104,8 +104,7 @@ impl Dataset {
             output_shape(runtime, &model, recipe, inputs, batch, output)
         })?;
         let digest = recipe.digest(|hasher| model.hash_into(hasher))?;
-        let elements: Vec<usize> = contract.inputs.iter().map(InputContract::elements).collect();
-        let sampler = Sampler::new(&recipe, &elements)?;
+        let sampler = Sampler::new(&recipe, &contract.input_shapes())?;
         let delivery = Delivery::new(contract.image, &recipe.output)?;
         let stream = Arc::new(Stream::new(&recipe, &contract, digest, sampler, delivery));
         Ok(Self(Arc::new(Inner {
@@ -177,7 +176,7 @@ impl Dataset {
     /// [`Kind::Argument`] if there is no such sample.
     pub fn plan(&self, index: u64) -> Result<Plan> {
         self.check_index(index)?;
-        Ok(self.0.stream.sampler.plan(index))
+        Ok(self.0.stream.sampler.plan(index, 0))
     }
 
     /// Sample `index` as a batch of one: the same bytes that any loader delivers at that index.
@@ -228,7 +227,12 @@ impl Dataset {
     pub fn block_inputs(&self, index: u64) -> BlockInputs {
         let block = self.0.recipe.generator.block;
         let mut inputs = BlockInputs::default();
-        self.0.stream.sampler.fill(index / u64::from(block) * u64::from(block), block, &mut inputs);
+        self.0.stream.sampler.fill(
+            index / u64::from(block) * u64::from(block),
+            block,
+            0,
+            &mut inputs,
+        );
         inputs
     }
 
@@ -247,7 +251,7 @@ impl Dataset {
 impl Inner {
     /// Rows of one block: samples × views.
     pub fn rows(&self) -> usize {
-        self.recipe.generator.block as usize * self.recipe.views.count as usize
+        self.recipe.generator.block as usize * self.recipe.views.rows() as usize
     }
 
     pub fn generator(&self) -> Result<Generator> {
@@ -275,7 +279,7 @@ impl Access {
     /// that is `wanted`, and otherwise the block is not kept.
     fn make(&mut self, inner: &Inner, first: u64, wanted: u64) -> Result<()> {
         self.first = None;
-        inner.stream.sampler.fill(first, inner.recipe.generator.block, &mut self.inputs);
+        inner.stream.sampler.fill(first, inner.recipe.generator.block, 0, &mut self.inputs);
         let (views, image) = (inner.stream.format.views, inner.stream.format.image_bytes());
         let len = inner.stream.delivery.format().len();
         let bytes: &mut [u8] = bytemuck::cast_slice_mut(&mut self.bytes);

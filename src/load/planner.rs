@@ -100,7 +100,7 @@ impl Planner {
         let first = group.first()?.samples.start / block * block;
         let mut inputs = self.used.try_recv().unwrap_or_default();
         let (stream, want_latents) = (&self.context.stream, self.context.want_latents);
-        stream.sampler.fill(first, stream.block, &mut inputs);
+        stream.sampler.fill(first, stream.block, 0, &mut inputs);
         self.context.counters.latents.add(drawing.elapsed());
 
         let sample_bytes = self.context.stream.format.sample_bytes();
@@ -139,12 +139,12 @@ pub(super) fn labels(sampler: &Sampler, index: &std::ops::Range<u64>) -> Option<
 
 /// The latents of every view of some samples: `[samples, V, Z]`.
 pub(super) fn latents(sampler: &Sampler, index: &std::ops::Range<u64>) -> Latents {
-    let (views, len) = (sampler.views() as usize, sampler.latent_len());
+    let (views, len) = (sampler.row_of_view().len(), sampler.latent_len());
     let samples = usize::try_from(index.end - index.start).unwrap_or(0);
     let mut values = vec![0.0; samples * views * len];
     let mut block = BlockInputs::default();
     for (sample, out) in index.clone().zip(values.chunks_mut((views * len).max(1))) {
-        sampler.fill(sample, 1, &mut block);
+        sampler.fill(sample, 1, 0, &mut block);
         for (view, out) in out.chunks_mut(len.max(1)).enumerate() {
             sampler.latent_of_row(&block, view, out);
         }

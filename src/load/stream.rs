@@ -32,14 +32,14 @@ impl Stream {
         delivery: Delivery,
     ) -> Self {
         let image = &contract.image;
-        let rows = recipe.generator.block as usize * recipe.views.count as usize;
+        let rows = recipe.generator.block as usize * recipe.views.rows() as usize;
         let row: usize = contract.inputs.iter().map(InputContract::elements).sum();
         let pixels = contract.batch.rows_a_call(rows) * image.len();
         Self {
             sampler,
             delivery,
             format: Format {
-                views: recipe.views.count as usize,
+                views: recipe.views.count() as usize,
                 channels: image.channels,
                 height: image.height,
                 width: image.width,

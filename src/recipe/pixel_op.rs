@@ -1,6 +1,8 @@
 //! Operations on the image, in torchvision's meaning of their names: `views.pixel`.
 
 use super::Normalise;
+use super::read::Field;
+use crate::error::Result;
 
 /// A change of the image, drawn anew for each view.
 #[derive(Debug, Clone, PartialEq)]
@@ -179,4 +181,16 @@ pub enum EraseValue {
     /// Independent standard normal values (torchvision's `"random"`), clamped to `[0, 1]` unless
     /// the view is delivered as floats.
     Noise,
+}
+
+impl PixelOp {
+    pub(super) fn read_list(field: &Field<'_>) -> Result<Vec<Self>> {
+        let _ = field;
+        todo!("pixel ops")
+    }
+
+    /// As an inline table that [`PixelOp::read_list`] reads back.
+    pub(super) fn to_toml(&self) -> String {
+        todo!("pixel ops")
+    }
 }

@@ -61,7 +61,7 @@ fn stream(samples: u64, block: u32) -> Arc<Stream> {
         batch: BatchSize::Dynamic,
         batch_symbols: Vec::new(),
     };
-    let sampler = Sampler::new(&recipe, &[IMAGE]).unwrap();
+    let sampler = Sampler::new(&recipe, &[vec![IMAGE]]).unwrap();
     let delivery = Delivery::new(image, &recipe.output).unwrap();
     Arc::new(Stream::new(&recipe, &contract, Digest([7; 32]), sampler, delivery))
 }
@@ -69,7 +69,7 @@ fn stream(samples: u64, block: u32) -> Arc<Stream> {
 /// The bytes of a sample as they must be delivered.
 fn expected(stream: &Stream, index: u64) -> Vec<u8> {
     let mut block = BlockInputs::default();
-    stream.sampler.fill(index, 1, &mut block);
+    stream.sampler.fill(index, 1, 0, &mut block);
     let Column::Float(values) = &block.columns[0] else { unreachable!("a latent") };
     values.iter().flat_map(|value| value.clamp(0.0, 1.0).to_le_bytes()).collect()
 }
@@ -119,7 +119,7 @@ impl StandIn {
 /// The first value that the block from `first` on is fed.
 fn anchor(stream: &Stream, first: u64) -> f32 {
     let mut block = BlockInputs::default();
-    stream.sampler.fill(first, 1, &mut block);
+    stream.sampler.fill(first, 1, 0, &mut block);
     let Column::Float(values) = &block.columns[0] else { unreachable!("a latent") };
     values[0]
 }
