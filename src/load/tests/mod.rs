@@ -28,7 +28,6 @@ use crate::graph::Element;
 use crate::recipe::{Digest, ImageLayout, Recipe};
 use crate::runtime::TensorView;
 use crate::sample::{BlockInputs, Column, Sampler};
-use crate::view::Delivery;
 
 /// Values of an image: one channel of 2×2.
 const IMAGE: usize = 4;
@@ -62,14 +61,13 @@ fn stream(samples: u64, block: u32) -> Arc<Stream> {
         batch_symbols: Vec::new(),
     };
     let sampler = Sampler::new(&recipe, &[vec![IMAGE]]).unwrap();
-    let delivery = Delivery::new(image, &recipe.output).unwrap();
-    Arc::new(Stream::new(&recipe, &contract, Digest([7; 32]), sampler, delivery))
+    Arc::new(Stream::new(&recipe, &contract, Digest([7; 32]), sampler).unwrap())
 }
 
-/// The bytes of a sample as they must be delivered.
-fn expected(stream: &Stream, index: u64) -> Vec<u8> {
+/// The bytes of a sample as they must be delivered in an epoch.
+fn expected(stream: &Stream, index: u64, epoch: u64) -> Vec<u8> {
     let mut block = BlockInputs::default();
-    stream.sampler.fill(index, 1, 0, &mut block);
+    stream.sampler.fill(index, 1, epoch, &mut block);
     let Column::Float(values) = &block.columns[0] else { unreachable!("a latent") };
     values.iter().flat_map(|value| value.clamp(0.0, 1.0).to_le_bytes()).collect()
 }
@@ -77,7 +75,8 @@ fn expected(stream: &Stream, index: u64) -> Vec<u8> {
 #[track_caller]
 fn check_batch(stream: &Stream, batch: &Batch) {
     for (i, index) in batch.index().enumerate() {
-        assert_eq!(batch.images().sample_bytes(i), expected(stream, index), "sample {index}");
+        let expected = expected(stream, index, batch.epoch());
+        assert_eq!(batch.images().sample_bytes(i), expected, "sample {index}");
     }
 }
 
