@@ -6,6 +6,7 @@
 //! one half if the nearest pixel is read.
 
 use super::simd::kernel;
+use super::unit;
 use crate::recipe::Sampling;
 
 /// A reading of one image.
@@ -119,6 +120,6 @@ fn read_four(source: &[f32], reads: &Reads, fill: f32, out: &mut [f32]) {
             + source[r[x] as usize] * c[x]
             + source[s[x] as usize] * d[x];
         let mask = a[x] + b[x] + c[x] + d[x];
-        *out = ((read - fill) * mask + fill).max(0.0).min(1.0);
+        *out = unit((read - fill) * mask + fill);
     }
 }

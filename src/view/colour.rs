@@ -4,6 +4,7 @@
 //! first, which colour cannot change; a second or a fourth channel is alpha and is left alone.
 
 use super::simd::{Level, kernel};
+use super::unit;
 
 /// Rec. 601 as torchvision rounds it.
 const LUMA: [f32; 3] = [0.2989, 0.587, 0.114];
@@ -13,9 +14,15 @@ fn luma(r: f32, g: f32, b: f32) -> f32 {
     LUMA[0] * r + LUMA[1] * g + LUMA[2] * b
 }
 
+/// `f32::min` and `max` cost more, and leave open which zero they give.
 #[inline(always)]
-fn clamp(x: f32) -> f32 {
-    x.max(0.0).min(1.0)
+fn lesser(a: f32, b: f32) -> f32 {
+    if a < b { a } else { b }
+}
+
+#[inline(always)]
+fn greater(a: f32, b: f32) -> f32 {
+    if a > b { a } else { b }
 }
 
 /// The planes of red, green and blue, if there are any.
@@ -79,7 +86,7 @@ pub(super) fn posterize(level: Level, image: &mut [f32], channels: usize, bits: 
 kernel! {
     fn scale(image: &mut [f32], factor: f32, bias: f32) {
         for x in image {
-            *x = clamp(*x * factor + bias);
+            *x = unit(*x * factor + bias);
         }
     }
 }
@@ -137,9 +144,9 @@ kernel! {
         let rest = 1.0 - factor;
         for ((r, g), b) in r.iter_mut().zip(g).zip(b) {
             let gray = rest * luma(*r, *g, *b);
-            *r = clamp(*r * factor + gray);
-            *g = clamp(*g * factor + gray);
-            *b = clamp(*b * factor + gray);
+            *r = unit(*r * factor + gray);
+            *g = unit(*g * factor + gray);
+            *b = unit(*b * factor + gray);
         }
     }
 }
@@ -161,8 +168,8 @@ kernel! {
     /// pixel, so that grays stay as they are and only one division is left.
     fn turn(r: &mut [f32], g: &mut [f32], b: &mut [f32], sixths: f32) {
         for ((r, g), b) in r.iter_mut().zip(g).zip(b) {
-            let top = r.max(*g).max(*b);
-            let range = top - r.min(*g).min(*b);
+            let top = greater(greater(*r, *g), *b);
+            let range = top - lesser(lesser(*r, *g), *b);
             let (difference, base) = if top == *r {
                 (*g - *b, 6.0)
             } else if top == *g {
@@ -178,8 +185,7 @@ kernel! {
             let channel = |n: f32| {
                 let k = n + hue;
                 let k = if k >= 6.0 { k - 6.0 } else { k };
-                let weight = k.min(4.0 - k).min(1.0).max(0.0);
-                top - range * weight
+                top - range * unit(lesser(k, 4.0 - k))
             };
             (*r, *g, *b) = (channel(5.0), channel(3.0), channel(1.0));
         }

@@ -10,6 +10,7 @@ use half::f16;
 use half::slice::HalfFloatSliceExt;
 
 use super::simd::{Level, kernel};
+use super::unit;
 use crate::error::{Error, Kind, Result};
 use crate::generate::ImageFormat;
 use crate::recipe::{Dtype, Layout, Normalise, Output};
@@ -305,7 +306,7 @@ kernel! {
         let planes = values.chunks_exact(pixels).zip(out.chunks_exact_mut(pixels));
         for ((values, out), (gain, offset)) in planes.zip(units) {
             for (out, x) in out.iter_mut().zip(values) {
-                *out = x.max(0.0).min(1.0) * gain + offset;
+                *out = unit(*x) * gain + offset;
             }
         }
     }
@@ -315,7 +316,7 @@ kernel! {
     fn floats_together(values: &[f32], channels: usize, units: Units, out: &mut [f32]) {
         together(values, channels, out, |x, channel| {
             let (gain, offset) = units[channel];
-            x.max(0.0).min(1.0) * gain + offset
+            unit(x) * gain + offset
         });
     }
 }

@@ -3,7 +3,7 @@
 use half::slice::HalfFloatSliceExt;
 
 use super::simd::{Level, kernel};
-use super::{BadValue, grow};
+use super::{BadValue, grow, unit};
 use crate::generate::ImageFormat;
 use crate::runtime::TensorView;
 
@@ -85,12 +85,12 @@ fn split<T: Copy>(values: &[T], channels: usize, out: &mut [f32], map: impl Fn(T
 
 kernel! {
     fn bytes(values: &[u8], channels: usize, range: (f32, f32), out: &mut [f32]) {
-        split(values, channels, out, |x| (f32::from(x) * range.0 + range.1).max(0.0).min(1.0));
+        split(values, channels, out, |x| unit(f32::from(x) * range.0 + range.1));
     }
 }
 
 kernel! {
     fn planes(values: &[f32], channels: usize, range: (f32, f32), out: &mut [f32]) {
-        split(values, channels, out, |x| (x * range.0 + range.1).max(0.0).min(1.0));
+        split(values, channels, out, |x| unit(x * range.0 + range.1));
     }
 }

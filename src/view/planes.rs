@@ -1,6 +1,7 @@
 //! Weighted sums of rows: what resizing and blurring are made of.
 
 use super::simd::kernel;
+use super::unit;
 
 /// Columns that are summed at once while the sums stay in registers.
 const WIDE: usize = 64;
@@ -35,7 +36,7 @@ fn block<const N: usize>(
         }
     }
     for x in &mut sum {
-        *x = x.max(0.0).min(1.0);
+        *x = unit(*x);
     }
     sum
 }
@@ -63,8 +64,8 @@ fn columns(
         let x = n - 16;
         out[x..].copy_from_slice(&narrow(x));
     } else {
-        for x in x..n {
-            out[x] = one(x)[0];
+        for (x, out) in out.iter_mut().enumerate().skip(x) {
+            [*out] = one(x);
         }
     }
 }
@@ -97,7 +98,7 @@ fn plain_block<const N: usize>(
         }
     }
     for x in &mut sum {
-        *x = x.max(0.0).min(1.0);
+        *x = unit(*x);
     }
     sum
 }

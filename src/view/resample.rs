@@ -6,6 +6,7 @@
 
 use super::planes::weighted_sum;
 use super::simd::{Level, kernel};
+use super::unit;
 use crate::recipe::Filter;
 
 /// The inputs of every output along one axis, and their weights.
@@ -226,7 +227,7 @@ kernel! {
             }
             for (row, out) in out.chunks_exact_mut(taps.len()).enumerate() {
                 for (out, lanes) in out.iter_mut().zip(outputs.chunks_exact(LANES)) {
-                    *out = lanes[row].max(0.0).min(1.0);
+                    *out = unit(lanes[row]);
                 }
             }
         }
