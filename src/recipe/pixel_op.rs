@@ -178,8 +178,8 @@ pub enum Axis {
 pub enum EraseValue {
     /// One intensity, or one for each channel.
     Constant(Vec<f64>),
-    /// Independent standard normal values (torchvision's `"random"`), clamped to `[0, 1]` unless
-    /// the view is delivered as floats.
+    /// Independent standard normal values (torchvision's `"random"`), clamped to `[0, 1]`, where
+    /// the values of an image lie.
     Noise,
 }
 
