@@ -57,6 +57,9 @@ pub fn run(
     let mut waits = Vec::new();
     let mut statistics = Statistics::default();
     let total = settings.rounds * 2;
+    let views = &dataset.recipe().views;
+    // Of each delivered image.
+    let made = f64::from(views.rows()) / f64::from(views.count());
     for round in 0..settings.rounds {
         ceilings.push(ceiling.measure(settings.round, stop)?);
         progress(2 * round + 1, total);
@@ -66,16 +69,16 @@ pub fn run(
         statistics = loader.statistics();
         drop(loader);
         progress(2 * round + 2, total);
-        ratios.push(rates[round] / ceilings[round]);
+        ratios.push(rates[round] * made / ceilings[round]);
     }
     let images_per_second = median(&mut rates);
-    let views = dataset.recipe().views.count() as usize;
     #[allow(clippy::cast_precision_loss)]
-    let image_bytes = (dataset.sample_bytes() / views) as f64;
+    let image_bytes = dataset.sample_bytes() as f64 / f64::from(views.count());
     Ok(Report {
         recipe: dataset.recipe().name.clone(),
         digest: dataset.digest().to_string(),
         images_per_second,
+        generated_images_per_second: images_per_second * made,
         ceiling_images_per_second: median(&mut ceilings),
         efficiency: median(&mut ratios),
         bytes_per_second: images_per_second * image_bytes,
@@ -85,7 +88,7 @@ pub fn run(
         microseconds_an_image: StageTimes::of(&statistics),
         peak_rss_bytes: peak_rss_bytes(),
         batch,
-        views,
+        views: views.count() as usize,
         block: dataset.recipe().generator.block,
         workers,
         prefetch,
@@ -115,7 +118,7 @@ fn consume(loader: &mut Loader, settings: &Settings, waits: &mut Vec<Duration>) 
         let asked = Instant::now();
         let batch = next(loader)?;
         waits.push(asked.elapsed());
-        images += batch.len() * batch.images().shape()[1];
+        images += batch.len() * batch.groups().iter().map(|group| group.shape()[1]).sum::<usize>();
         drop(batch);
         thread::sleep(settings.consumer);
     }

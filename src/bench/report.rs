@@ -15,9 +15,12 @@ pub struct Report {
     pub digest: String,
     /// Images (samples × views) delivered a second.
     pub images_per_second: f64,
+    /// Images a second that the generator made of them: fewer where views share one, as those do
+    /// that keep the anchor latent.
+    pub generated_images_per_second: f64,
     /// Images a second of the bare generator sessions.
     pub ceiling_images_per_second: f64,
-    /// The median over the rounds of delivered images by those of the bare generator.
+    /// The median over the rounds of generated images by those of the bare generator.
     pub efficiency: f64,
     /// Bytes delivered a second.
     pub bytes_per_second: f64,

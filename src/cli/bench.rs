@@ -77,6 +77,7 @@ pub(super) fn table(report: &Report) -> String {
     format!(
         "\
 delivered     {:>12} images/s   {}/s
+generated     {:>12} images/s
 ceiling       {:>12} images/s   the bare generator, {} session(s)
 efficiency    {:>12.1} %
 wait          {:>12.2} ms         median; 95 % {:.2}, 99 % {:.2}
@@ -87,6 +88,7 @@ settings      batch {}, {} view(s), block {}, {} worker(s), prefetch {}, ONNX Ru
 ",
         thousands(report.images_per_second),
         bytes_rate(report.bytes_per_second),
+        thousands(report.generated_images_per_second),
         thousands(report.ceiling_images_per_second),
         report.workers,
         report.efficiency * 100.0,

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use crate::error::{Error, Kind, Result};
 use crate::load::{Dataset, Options, Stop, read_recipe};
-use crate::recipe::{Dtype, Layout, Output};
+use crate::recipe::{Dtype, Layout, Output, PixelKind, Recipe};
 use crate::runtime::{Provider, Search};
 use crate::view::sheet::Tile;
 
@@ -52,10 +52,18 @@ impl EngineArgs {
 
     /// As [`EngineArgs::open`], but delivering 8-bit pixels whatever the recipe delivers.
     pub fn open_for_eyes(&self, recipe: &Path) -> Result<Dataset> {
-        let mut recipe = read_recipe(recipe, &self.settings)?;
-        recipe.output = Output { dtype: Dtype::U8, layout: Layout::Nchw, normalise: None };
+        let recipe = for_eyes(read_recipe(recipe, &self.settings)?);
         Dataset::from_recipe(recipe, self.options())
     }
+}
+
+/// The recipe that delivers the same views as 8-bit pixels, without normalisation.
+pub(super) fn for_eyes(mut recipe: Recipe) -> Recipe {
+    recipe.output = Output { dtype: Dtype::U8, layout: Layout::Nchw, normalise: None };
+    for group in &mut recipe.views.groups {
+        group.pixel.retain(|op| !matches!(op.kind, PixelKind::Normalise(_)));
+    }
+    recipe
 }
 
 /// How a loader runs; none of it changes what is delivered.
@@ -70,6 +78,9 @@ pub(super) struct LoaderArgs {
     /// Batches made ahead of the consumer
     #[arg(long, default_value_t = 4, value_name = "N", help_heading = "Loader")]
     pub prefetch: usize,
+    /// Threads that share the making of views beside the workers; for generators on a device
+    #[arg(long, default_value_t = 0, value_name = "N", value_parser = clap::value_parser!(u16).range(0..=1024), help_heading = "Loader")]
+    pub view_threads: u16,
     /// MiB that batches under way may take
     #[arg(long, default_value_t = 512, value_name = "MIB", help_heading = "Loader")]
     pub memory: u64,
@@ -80,6 +91,7 @@ impl LoaderArgs {
         let builder = builder
             .batch(self.batch)
             .prefetch(self.prefetch)
+            .view_threads(usize::from(self.view_threads))
             .memory(self.memory.saturating_mul(1 << 20));
         match self.workers {
             Some(workers) => builder.workers(workers),
@@ -183,22 +195,33 @@ pub(super) fn write_file(path: &Path, bytes: &[u8]) -> Result<()> {
     write().map_err(|error| Error::io(path, "write", error))
 }
 
-/// Samples as tiles for a contact sheet: all views of each index.
-pub(super) fn tiles(dataset: &Dataset, indices: &[u64], stop: &Stop) -> Result<Vec<Vec<Tile>>> {
+/// Samples as tiles for a contact sheet: all views of each index in an epoch, with what was drawn
+/// for each as its caption if that is wanted.
+pub(super) fn tiles(
+    dataset: &Dataset,
+    indices: &[u64],
+    epoch: u64,
+    captions: bool,
+    stop: &Stop,
+) -> Result<Vec<Vec<Tile>>> {
     let interleaved = dataset.recipe().output.layout == Layout::Nhwc;
-    indices
-        .iter()
-        .map(|&index| {
-            stop.check()?;
-            let batch = dataset.get(index)?;
-            let images = batch.images();
-            let views = images.shape()[1];
-            let image = &dataset.contract().image;
-            let (c, h, w) = (image.channels, image.height, image.width);
+    let one = |&index: &u64| {
+        stop.check()?;
+        let batch = dataset.get_in_epoch(index, epoch)?;
+        let mut tiles = Vec::new();
+        for images in batch.groups() {
+            let [_, views, c, h, w] = images.shape_nchw();
             let tile = |v| Tile::new(images.view_bytes(0, v), c, h, w, interleaved);
-            Ok((0..views).map(tile).collect())
-        })
-        .collect()
+            tiles.extend((0..views).map(tile));
+        }
+        if captions {
+            let plan = dataset.plan_in_epoch(index, epoch)?;
+            let drawn = plan.views.iter().map(ToString::to_string);
+            tiles = tiles.into_iter().zip(drawn).map(|(t, drawn)| t.with_caption(drawn)).collect();
+        }
+        Ok(tiles)
+    };
+    indices.iter().map(one).collect()
 }
 
 /// 12,345,678 as people write it.

@@ -66,7 +66,7 @@ fn show(name: &str, options: &Options, args: &DemoArgs, stop: &Stop) -> Result<S
     let recipe = format!("{BUILTIN_PREFIX}{name}");
     let dataset = Dataset::open_with(&recipe, options.clone())?;
     let sheet = args.output.join(format!("{name}.png"));
-    let samples = tiles(&dataset, &by_class(&dataset)?, stop)?;
+    let samples = tiles(&dataset, &by_class(&dataset)?, 0, false, stop)?;
     write_file(&sheet, &contact_sheet(&samples, CLASSES)?.to_png()?)?;
 
     let bar = progress(0, "rounds");

@@ -139,6 +139,13 @@ impl Images {
         }
     }
 
+    /// `[B, V, C, H, W]`, whatever the layout.
+    #[must_use]
+    pub fn shape_nchw(&self) -> [usize; 5] {
+        let f = &self.format;
+        [self.samples, f.views, f.channels, f.height, f.width]
+    }
+
     /// The element type.
     #[must_use]
     pub fn dtype(&self) -> Dtype {

@@ -13,6 +13,7 @@ mod latent_op;
 mod parse;
 mod pixel_op;
 mod read;
+mod sweep;
 mod types;
 mod views;
 mod write;
@@ -128,6 +129,16 @@ impl Recipe {
             Role::Class(class) => Some(class),
             _ => None,
         })
+    }
+
+    /// This recipe with the view parameter `key` fixed at `value` wherever it stands. `key` is a
+    /// parameter's name, such as `std`, or that of one operation, such as `gaussian-blur.sigma`.
+    ///
+    /// # Errors
+    /// [`Kind::Argument`] if no operation has such a parameter, [`Kind::Recipe`] if it cannot have
+    /// that value.
+    pub fn with_view_parameter(&self, key: &str, value: f64) -> Result<Self> {
+        sweep::set(self, key, value)
     }
 
     /// The recipe as TOML that [`Recipe::parse`] reads back to an equal recipe.

@@ -1,5 +1,14 @@
 //! Contact sheets: delivered images side by side, for people to look at.
 
+use embedded_graphics::Drawable;
+use embedded_graphics::draw_target::DrawTarget;
+use embedded_graphics::geometry::{OriginDimensions, Point, Size};
+use embedded_graphics::mono_font::MonoTextStyle;
+use embedded_graphics::mono_font::iso_8859_1::FONT_5X8;
+use embedded_graphics::pixelcolor::{Rgb888, RgbColor};
+use embedded_graphics::text::{Baseline, Text};
+use embedded_graphics::Pixel;
+
 use crate::error::{Error, Kind, Result};
 
 /// Gap between images, and between samples, in pixels of the sheet.
@@ -8,6 +17,14 @@ const GAP: usize = 2;
 const GUTTER: usize = 10;
 /// Paper.
 const BACKGROUND: [u8; 3] = [40, 40, 46];
+/// Ink of captions.
+const INK: Rgb888 = Rgb888::new(200, 200, 205);
+/// Least side of an enlarged image.
+const SIDE: usize = 56;
+/// Least width of an image that has a caption.
+const CAPTION: usize = 140;
+/// Width and height of a letter, leading included.
+const LETTER: [usize; 2] = [5, 9];
 
 /// 8-bit pixels, three bytes each, row by row.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,6 +46,8 @@ pub struct Tile {
     pub height: usize,
     /// `width × height × 3` bytes.
     pub rgb: Vec<u8>,
+    /// What is written below it; Latin-1 letters.
+    pub caption: String,
 }
 
 impl Tile {
@@ -61,24 +80,39 @@ impl Tile {
                 u8::try_from((c * a + behind * (255 - a) + 127) / 255).unwrap_or(255)
             }));
         }
-        Self { width, height, rgb }
+        Self { width, height, rgb, caption: String::new() }
+    }
+
+    /// With this text below it.
+    #[must_use]
+    pub fn with_caption(self, caption: impl Into<String>) -> Self {
+        Self { caption: caption.into(), ..self }
     }
 }
 
 /// Lays samples out: views of a sample across, samples down, in `columns` columns of samples.
 ///
-/// Small images are enlarged by a whole factor, so that a side has at least 56 pixels.
+/// Images are enlarged by one whole factor, so that the larger side of the largest has at least 56
+/// pixels, or 140 where there are captions.
 ///
 /// # Errors
 /// [`Kind::Limit`] if the sheet would be larger than 2^28 pixels.
 pub fn contact_sheet(samples: &[Vec<Tile>], columns: usize) -> Result<Sheet> {
-    let first = samples.first().and_then(|views| views.first());
-    let Some(first) = first else {
+    let all = || samples.iter().flatten();
+    let side = all().map(|tile| tile.width.max(tile.height)).max();
+    let Some(side) = side.filter(|side| *side > 0) else {
         return Err(Error::new(Kind::Argument, "a contact sheet needs at least one image"));
     };
+    let captions = all().any(|tile| !tile.caption.is_empty());
+    let least = if captions { CAPTION } else { SIDE };
+    let zoom = least.div_ceil(side).max(1);
+    let largest = |size: fn(&Tile) -> usize| all().map(size).max().unwrap_or(1) * zoom;
+    let image_w = largest(|tile| tile.width).max(if captions { least } else { 0 });
+    let image_h = largest(|tile| tile.height);
+    let lines = |tile: &Tile| wrap(&tile.caption, image_w / LETTER[0]).len();
+    let text_h = all().map(lines).max().unwrap_or(0) * LETTER[1];
+    let (cell_w, cell_h) = (image_w + GAP, image_h + text_h + GAP);
     let views = samples.iter().map(Vec::len).max().unwrap_or(1);
-    let zoom = 56usize.div_ceil(first.width.max(first.height)).max(1);
-    let (cell_w, cell_h) = (first.width * zoom + GAP, first.height * zoom + GAP);
     let columns = columns.clamp(1, samples.len());
     let rows = samples.len().div_ceil(columns);
     let width = columns * (views * cell_w + GUTTER) - GUTTER + GAP;
@@ -92,13 +126,73 @@ pub fn contact_sheet(samples: &[Vec<Tile>], columns: usize) -> Result<Sheet> {
         let (column, row) = (number / rows, number % rows);
         for (view, tile) in sample.iter().enumerate() {
             let left = column * (views * cell_w + GUTTER) + view * cell_w + GAP;
-            sheet.place(tile, left, row * cell_h + GAP, zoom);
+            let top = row * cell_h + GAP;
+            sheet.place(tile, left, top, zoom);
+            for (number, line) in wrap(&tile.caption, image_w / LETTER[0]).iter().enumerate() {
+                sheet.write(line, left, top + image_h + 1 + number * LETTER[1]);
+            }
         }
     }
     Ok(sheet)
 }
 
+/// Lines of at most `letters` letters, broken between words where that can be.
+fn wrap(text: &str, letters: usize) -> Vec<String> {
+    let mut lines = Vec::new();
+    for paragraph in text.lines() {
+        let mut line = String::new();
+        for word in paragraph.split_whitespace() {
+            let (have, more) = (line.chars().count(), word.chars().count());
+            if have > 0 && have + 1 + more > letters {
+                lines.push(std::mem::take(&mut line));
+            }
+            if !line.is_empty() {
+                line.push(' ');
+            }
+            line.push_str(word);
+        }
+        lines.push(line);
+    }
+    lines
+}
+
+impl OriginDimensions for Sheet {
+    fn size(&self) -> Size {
+        let side = |pixels| u32::try_from(pixels).unwrap_or(u32::MAX);
+        Size::new(side(self.width), side(self.height))
+    }
+}
+
+impl DrawTarget for Sheet {
+    type Color = Rgb888;
+    type Error = std::convert::Infallible;
+
+    fn draw_iter<I: IntoIterator<Item = Pixel<Rgb888>>>(
+        &mut self,
+        pixels: I,
+    ) -> Result<(), Self::Error> {
+        for Pixel(Point { x, y }, colour) in pixels {
+            if let (Ok(x), Ok(y)) = (usize::try_from(x), usize::try_from(y))
+                && x < self.width
+                && y < self.height
+            {
+                let at = (y * self.width + x) * 3;
+                self.rgb[at..at + 3].copy_from_slice(&[colour.r(), colour.g(), colour.b()]);
+            }
+        }
+        Ok(())
+    }
+}
+
 impl Sheet {
+    fn write(&mut self, line: &str, left: usize, top: usize) {
+        let place = |pixels| i32::try_from(pixels).unwrap_or(i32::MAX);
+        let style = MonoTextStyle::new(&FONT_5X8, INK);
+        let at = Point::new(place(left), place(top));
+        // Drawing here cannot fail.
+        let _ = Text::with_baseline(line, at, style, Baseline::Top).draw(self);
+    }
+
     fn place(&mut self, tile: &Tile, left: usize, top: usize, zoom: usize) {
         for y in 0..tile.height * zoom {
             for x in 0..tile.width * zoom {
@@ -155,6 +249,22 @@ mod tests {
         assert_eq!(planar.rgb, [1, 3, 5, 2, 4, 6]);
         let clear = Tile::new(&[200, 200, 200, 0], 4, 1, 1, true);
         assert_eq!(clear.rgb, [102; 3]);
+    }
+
+    #[test]
+    fn captions_are_written_below_and_wrapped() {
+        let tile = Tile::new(&[0; 4], 1, 2, 2, false).with_caption("gaussian std 0.43\nblur σ 1");
+        let sheet = contact_sheet(&[vec![tile.clone(), tile.with_caption("")]], 1).unwrap();
+        assert_eq!(sheet.width, 2 * (CAPTION + GAP) + GAP);
+        assert_eq!(sheet.height, 140 + 2 * LETTER[1] + 2 * GAP);
+        let ink = |left: usize| {
+            let below = &sheet.rgb[(GAP + 140) * sheet.width * 3..];
+            let rows = below.chunks(sheet.width * 3).map(|row| &row[left * 3..][..CAPTION * 3]);
+            rows.flatten().any(|value| *value == INK.r())
+        };
+        assert!(ink(GAP) && !ink(2 * GAP + CAPTION));
+        assert_eq!(wrap("a bb ccc", 4), ["a bb", "ccc"]);
+        assert_eq!(wrap("long-word x", 4), ["long-word", "x"]);
     }
 
     #[test]
