@@ -12,9 +12,13 @@
 mod class;
 mod latent;
 mod normal;
+mod pixel;
+mod pixel_draw;
+mod pixel_fit;
 mod plan;
 mod random;
 mod step;
 
+pub use pixel::PixelSampler;
 pub use plan::{BlockInputs, Column, Plan, PlannedInput, Sampler};
 pub use step::{Fill, Step};
