@@ -216,7 +216,7 @@ pub(super) fn tiles(
         }
         if captions {
             let plan = dataset.plan_in_epoch(index, epoch)?;
-            let drawn = plan.views.iter().map(ToString::to_string);
+            let drawn = plan.inputs.iter().map(|p| p.name.clone());
             tiles = tiles.into_iter().zip(drawn).map(|(t, drawn)| t.with_caption(drawn)).collect();
         }
         Ok(tiles)

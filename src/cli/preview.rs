@@ -6,7 +6,7 @@ use std::str::FromStr;
 use serde_json::json;
 
 use super::common::{EngineArgs, for_eyes, on_interrupt, print, print_json, tiles, write_file};
-use crate::error::{Error, Kind, Result};
+use crate::error::Result;
 use crate::load::{Dataset, Stop, read_recipe};
 use crate::view::sheet::{Tile, contact_sheet};
 
@@ -118,7 +118,7 @@ fn sheet(args: &PreviewArgs, json: bool, stop: &Stop) -> Result<()> {
             "index": indices,
             "label": plans.iter().map(|plan| plan.label).collect::<Option<Vec<u32>>>(),
             "views": views,
-            "drawn": plans.iter().map(|plan| &plan.views).collect::<Vec<_>>(),
+            "drawn": plans.iter().map(|plan| &plan.index).collect::<Vec<_>>(),
         }));
     }
     let samples = indices.len();
