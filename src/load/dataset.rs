@@ -10,7 +10,7 @@ use super::worker::bad_sample;
 use crate::error::{Error, Kind, Result, ResultExt};
 use crate::generate::{Builtin, Contract, Generator, output_shape, resolve};
 use crate::graph::Model;
-use crate::recipe::{BUILTIN_PREFIX, Digest, ModelRef, Precision, Recipe, Samples};
+use crate::recipe::{BUILTIN_PREFIX, Digest, ModelRef, Precision, Recipe, Samples, stay_inside};
 use crate::runtime::{Provider, Runtime, Search, SessionOptions};
 use crate::sample::{BlockInputs, Plan, Sampler};
 use crate::view::Delivery;
@@ -327,7 +327,7 @@ pub fn read_recipe(recipe: &Path, settings: &[String]) -> Result<Recipe> {
 pub fn read_model(recipe: &Recipe) -> Result<Model> {
     match (&recipe.generator.model, recipe.model_path()) {
         (ModelRef::File(_), Some(path)) => {
-            stay_inside(&recipe.folder, &path)?;
+            stay_inside(&recipe.folder, &path, "the model", "generator.model")?;
             Model::read(&path).at(|| "generator.model")
         }
         (ModelRef::Builtin(name), _) => {
@@ -335,21 +335,4 @@ pub fn read_model(recipe: &Recipe) -> Result<Model> {
         }
         (ModelRef::File(_), None) => unreachable!("a file has a path"),
     }
-}
-
-/// Follows links: a model that is one may lead outside.
-fn stay_inside(folder: &Path, path: &Path) -> Result<()> {
-    let (Ok(folder), Ok(real)) = (folder.canonicalize(), path.canonicalize()) else {
-        // Reading it will say what is missing.
-        return Ok(());
-    };
-    if real.starts_with(&folder) {
-        return Ok(());
-    }
-    Err(Error::new(
-        Kind::Recipe,
-        format!("{} leads to {}, outside the recipe's folder", path.display(), real.display()),
-    )
-    .at("generator.model")
-    .help("put the model itself beside the recipe"))
 }

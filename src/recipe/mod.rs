@@ -9,17 +9,21 @@
 mod canonical;
 mod edit;
 mod inputs;
+mod inside;
 mod latent_op;
 mod parse;
 mod pixel_op;
 mod read;
+mod targets;
 mod types;
 mod views;
 mod write;
 
 pub use canonical::Digest;
+pub(crate) use inside::stay_inside;
 pub use latent_op::{LatentKind, LatentOp, Path as LatentPath, Truncate};
 pub use pixel_op::{Axis, EraseValue, Filter, Padding, PixelKind, PixelOp, Sampling, Size};
+pub(crate) use read::nearest;
 pub use types::{
     Balance, Class, Distribution, Dtype, Encoding, Generator, GeneratorOutput, ImageLayout, Layout,
     ModelRef, Normalise, Output, Precision, Role, Samples,
