@@ -12,7 +12,7 @@ use crate::generate::{Builtin, Contract, Generator, output_shape, resolve};
 use crate::graph::Model;
 use crate::recipe::{BUILTIN_PREFIX, Digest, ModelRef, Precision, Recipe, Samples, stay_inside};
 use crate::runtime::{Provider, Runtime, Search, SessionOptions};
-use crate::sample::{BlockInputs, Plan, Sampler};
+use crate::sample::{BlockInputs, Plan, Sampler, Walks};
 use crate::view::Delivery;
 
 /// A generated dataset: what `ImageFolder` is to a folder.
@@ -103,8 +103,13 @@ impl Dataset {
         let contract = resolve(&mut recipe, &model, &mut |recipe, inputs, batch, output| {
             output_shape(runtime, &model, recipe, inputs, batch, output)
         })?;
-        let digest = recipe.digest(|hasher| model.hash_into(hasher))?;
-        let sampler = Sampler::new(&recipe, &contract.input_shapes())?;
+        let walks = Walks::read(&recipe)?;
+        let digest = recipe.digest(|hasher| {
+            model.hash_into(hasher)?;
+            walks.hash_into(hasher);
+            Ok(())
+        })?;
+        let sampler = Sampler::with_walks(&recipe, &contract.input_shapes(), &walks)?;
         let delivery = Delivery::new(contract.image, &recipe.output)?;
         let stream = Arc::new(Stream::new(&recipe, &contract, digest, sampler, delivery));
         Ok(Self(Arc::new(Inner {
