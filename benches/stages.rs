@@ -5,29 +5,65 @@ use std::path::Path;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use genset::generate::ImageFormat;
-use genset::recipe::{Dtype, Layout, Output, Recipe};
-use genset::runtime::TensorView;
+use genset::recipe::{self, Layout, Output, Recipe};
+use genset::runtime;
 use genset::sample::{BlockInputs, Sampler};
 use genset::view::Delivery;
+use safetensors::Dtype;
+use safetensors::tensor::TensorView;
 
-/// Drawing the latents of a block: 32 samples × 2 views, Z = 64, one-hot classes.
+/// Drawing the latents of a block, by latent op: 32 samples × 2 views, Z = 64, one-hot classes.
 fn latents(criterion: &mut Criterion) {
-    let text = "[generator]\nmodel = \"g\"\ninputs.z = { role = \"latent\" }\n\
-        inputs.y = { role = \"class\", encoding = \"one-hot\", classes = 10 }\n\
-        [views]\ncount = 2\nlatent = [{ op = \"gaussian\", std = 0.5 }]";
-    let recipe = Recipe::parse(text, "bench", Path::new(".")).expect("a valid recipe");
-    let sampler = Sampler::new(&recipe, &[vec![64], vec![10]]).expect("sizes that fit");
-    let mut block = BlockInputs::default();
+    let folder = tempfile::tempdir().expect("a folder");
+    write_walks(&folder.path().join("walks.safetensors"));
     let mut group = criterion.benchmark_group("latents");
     group.throughput(Throughput::Elements(64));
-    group.bench_function("block of 64 images, Z 64", |bencher| {
-        let mut first = 0;
-        bencher.iter(|| {
-            sampler.fill(first, 32, 0, &mut block);
-            first += 32;
-            black_box(&block);
+    for (name, views) in [
+        ("block of 64 images, Z 64", "latent = [{ op = \"gaussian\", std = 0.5 }]"),
+        ("gaussian, drawn std", "latent = [{ op = \"gaussian\", std = [0.2, 1] }]"),
+        ("gaussian, pool of 20", "pool = 20\nlatent = [{ op = \"gaussian\", std = 0.5 }]"),
+        ("angular", "latent = [{ op = \"angular\", degrees = [0, 45] }]"),
+        ("truncate", "latent = [{ op = \"truncate\", psi = [0.5, 1] }]"),
+        ("slerp", "latent = [{ op = \"interpolate\", t = [0, 0.5] }]"),
+        (
+            "steer, 1 linear",
+            "latent = [{ op = \"steer\", file = \"walks.safetensors\", directions = [\"a\"], \
+             strength = [-1, 1] }]",
+        ),
+        (
+            "steer, 4 linear",
+            "latent = [{ op = \"steer\", file = \"walks.safetensors\", strength = [-1, 1] }]",
+        ),
+        ("resample", "latent = [{ op = \"resample\", inputs = [\"z\"] }]"),
+    ] {
+        let text = format!(
+            "[generator]\nmodel = \"g\"\ninputs.z = {{ role = \"latent\" }}\n\
+             inputs.y = {{ role = \"class\", encoding = \"one-hot\", classes = 10 }}\n\
+             [views]\ncount = 2\n{views}"
+        );
+        let recipe = Recipe::parse(&text, "bench", folder.path()).expect("a valid recipe");
+        let sampler = Sampler::new(&recipe, &[vec![64], vec![10]]).expect("sizes that fit");
+        let mut block = BlockInputs::default();
+        group.bench_function(name, |bencher| {
+            let mut first = 0;
+            bencher.iter(|| {
+                sampler.fill(first, 32, 0, &mut block);
+                first += 32;
+                black_box(&block);
+            });
         });
-    });
+    }
+}
+
+/// Four linear directions of 64 elements.
+fn write_walks(path: &Path) {
+    let direction: Vec<u8> = (0..64u8).flat_map(|i| (f32::from(i) / 64.0).to_le_bytes()).collect();
+    let tensor = |name| {
+        let view = TensorView::new(Dtype::F32, vec![64], &direction);
+        (name, view.expect("a tensor"))
+    };
+    let names = ["a", "b", "c", "d"].map(tensor);
+    safetensors::serialize_to_file(names, None, path).expect("a file");
 }
 
 /// Delivering the images of a block.
@@ -45,7 +81,7 @@ fn delivery(criterion: &mut Criterion) {
         let values: Vec<f32> =
             (0..rows * format.len()).map(|i| ((i * 37) % 512) as f32 / 256.0 - 1.0).collect();
         group.throughput(Throughput::Elements(rows as u64));
-        for dtype in [Dtype::U8, Dtype::F16, Dtype::F32] {
+        for dtype in [recipe::Dtype::U8, recipe::Dtype::F16, recipe::Dtype::F32] {
             for layout in [Layout::Nchw, Layout::Nhwc] {
                 let output = Output { dtype, layout, normalise: None };
                 let delivery = Delivery::new(format, &output).expect("formats that fit");
@@ -56,7 +92,9 @@ fn delivery(criterion: &mut Criterion) {
                     bencher.iter(|| {
                         let out = &mut bytemuck::cast_slice_mut(&mut out)
                             [..rows * delivery.image_bytes()];
-                        delivery.write(TensorView::F32(black_box(&values)), out).expect("finite");
+                        delivery
+                            .write(runtime::TensorView::F32(black_box(&values)), out)
+                            .expect("finite");
                         black_box(out);
                     });
                 });

@@ -216,7 +216,7 @@ pub(super) fn tiles(
         }
         if captions {
             let plan = dataset.plan_in_epoch(index, epoch)?;
-            let drawn = plan.inputs.iter().map(|p| p.name.clone());
+            let drawn = plan.views.iter().map(|view| view.to_string().replace("; ", "\n"));
             tiles = tiles.into_iter().zip(drawn).map(|(t, drawn)| t.with_caption(drawn)).collect();
         }
         Ok(tiles)

@@ -118,7 +118,7 @@ fn sheet(args: &PreviewArgs, json: bool, stop: &Stop) -> Result<()> {
             "index": indices,
             "label": plans.iter().map(|plan| plan.label).collect::<Option<Vec<u32>>>(),
             "views": views,
-            "drawn": plans.iter().map(|plan| &plan.index).collect::<Vec<_>>(),
+            "drawn": plans.iter().map(|plan| &plan.views).collect::<Vec<_>>(),
         }));
     }
     let samples = indices.len();

@@ -6,7 +6,7 @@
 
 use crate::error::{Error, Kind, Result, ResultExt};
 use crate::graph::{Dim, Element, Model, ValueInfo};
-use crate::recipe::{self, Encoding, GeneratorOutput, ImageLayout, Recipe, Role};
+use crate::recipe::{self, Encoding, GeneratorOutput, ImageLayout, LatentKind, Recipe, Role};
 
 /// Metadata of an ONNX file that holds `[inputs]` and `[output]` tables in the words of a recipe.
 pub(super) const METADATA_KEY: &str = "genset.contract";
@@ -146,6 +146,7 @@ pub fn resolve(recipe: &mut Recipe, model: &Model, probe: &mut ShapeProbe<'_>) -
         .map(|(info, role)| input_contract(info, role, batch, &mut batch_symbols))
         .collect::<Result<Vec<_>>>()?;
     check_input_size(recipe, &inputs, batch)?;
+    check_resampled(recipe, &inputs, batch)?;
     let shape = match fixed_row(output, layout) {
         Some(row) => row,
         None => {
@@ -402,6 +403,27 @@ fn image_shape(row: &[usize], layout: ImageLayout, flat: Option<[u32; 3]>) -> Re
         .help("an image has 1 to 4 channels: check generator.output.layout"));
     }
     Ok(shape)
+}
+
+/// Refuses to draw an input anew for each view if a call takes it once for all rows.
+fn check_resampled(recipe: &Recipe, inputs: &[InputContract], batch: BatchSize) -> Result<()> {
+    if batch == BatchSize::None {
+        return Ok(());
+    }
+    for (number, group) in recipe.views.groups.iter().enumerate() {
+        for (ordinal, op) in group.latent.iter().enumerate() {
+            let resample = matches!(op.kind, LatentKind::Resample { .. });
+            let whole = |input: &&InputContract| !input.batched && op.inputs.contains(&input.name);
+            if let (true, Some(input)) = (resample, inputs.iter().find(whole)) {
+                let name = &input.name;
+                let message = format!("input `{name}` is one for all rows of a call");
+                return Err(Error::new(Kind::Recipe, format!("{message}, so views share it"))
+                    .at(format!("{}.inputs", recipe.views.latent_key(number, ordinal)))
+                    .help("export the model with a batch dimension on this input"));
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Refuses inputs before anything is drawn for them: a small file can declare a large latent.

@@ -7,12 +7,13 @@ use super::access::Access;
 use super::batch::Batch;
 use super::planner::{labels, latents};
 use super::stream::Stream;
+use super::views::ViewAt;
 use crate::error::{Error, Kind, Result, ResultExt};
 use crate::generate::{Builtin, Contract, Generator, output_shape, resolve};
 use crate::graph::Model;
-use crate::recipe::{BUILTIN_PREFIX, Digest, ModelRef, Precision, Recipe, Samples};
+use crate::recipe::{BUILTIN_PREFIX, Digest, ModelRef, Precision, Recipe, Samples, stay_inside};
 use crate::runtime::{Provider, Runtime, Search, SessionOptions};
-use crate::sample::{BlockInputs, Plan, Sampler};
+use crate::sample::{BlockInputs, Plan, Sampler, Walks};
 
 /// A generated dataset: what `ImageFolder` is to a folder.
 ///
@@ -93,8 +94,13 @@ impl Dataset {
         let contract = resolve(&mut recipe, &model, &mut |recipe, inputs, batch, output| {
             output_shape(runtime, &model, recipe, inputs, batch, output)
         })?;
-        let digest = recipe.digest(|hasher| model.hash_into(hasher))?;
-        let sampler = Sampler::new(&recipe, &contract.input_shapes())?;
+        let walks = Walks::read(&recipe)?;
+        let digest = recipe.digest(|hasher| {
+            model.hash_into(hasher)?;
+            walks.hash_into(hasher);
+            Ok(())
+        })?;
+        let sampler = Sampler::with_walks(&recipe, &contract.input_shapes(), &walks)?;
         let stream = Arc::new(Stream::new(&recipe, &contract, digest, sampler)?);
         Ok(Self(Arc::new(Inner {
             recipe,
@@ -173,7 +179,13 @@ impl Dataset {
     /// [`Kind::Argument`] if there is no such sample.
     pub fn plan_in_epoch(&self, index: u64, epoch: u64) -> Result<Plan> {
         self.check_index(index)?;
-        Ok(self.0.stream.sampler.plan(index, epoch))
+        let stream = &self.0.stream;
+        let mut plan = stream.sampler.plan(index, epoch);
+        for &ViewAt { group, view, number } in stream.views_of_row.iter().flatten() {
+            let view = u32::try_from(view).unwrap_or(u32::MAX);
+            stream.pixels.steps(index, epoch, group, view, &mut plan.views[number].pixel);
+        }
+        Ok(plan)
     }
 
     /// Sample `index` as a batch of one: the same bytes that any loader delivers at that index.
@@ -287,7 +299,7 @@ pub fn read_recipe(recipe: &Path, settings: &[String]) -> Result<Recipe> {
 pub fn read_model(recipe: &Recipe) -> Result<Model> {
     match (&recipe.generator.model, recipe.model_path()) {
         (ModelRef::File(_), Some(path)) => {
-            stay_inside(&recipe.folder, &path)?;
+            stay_inside(&recipe.folder, &path, "the model", "generator.model")?;
             Model::read(&path).at(|| "generator.model")
         }
         (ModelRef::Builtin(name), _) => {
@@ -295,21 +307,4 @@ pub fn read_model(recipe: &Recipe) -> Result<Model> {
         }
         (ModelRef::File(_), None) => unreachable!("a file has a path"),
     }
-}
-
-/// Follows links: a model that is one may lead outside.
-fn stay_inside(folder: &Path, path: &Path) -> Result<()> {
-    let (Ok(folder), Ok(real)) = (folder.canonicalize(), path.canonicalize()) else {
-        // Reading it will say what is missing.
-        return Ok(());
-    };
-    if real.starts_with(&folder) {
-        return Ok(());
-    }
-    Err(Error::new(
-        Kind::Recipe,
-        format!("{} leads to {}, outside the recipe's folder", path.display(), real.display()),
-    )
-    .at("generator.model")
-    .help("put the model itself beside the recipe"))
 }

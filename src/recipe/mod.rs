@@ -9,6 +9,7 @@
 mod canonical;
 mod edit;
 mod inputs;
+mod inside;
 mod latent_op;
 mod parse;
 mod pixel_op;
@@ -16,15 +17,18 @@ mod pixel_read;
 mod pixel_write;
 mod read;
 mod sweep;
+mod targets;
 mod types;
 mod views;
 mod write;
 
 pub use canonical::Digest;
+pub(crate) use inside::stay_inside;
 pub use latent_op::{LatentKind, LatentOp, Path as LatentPath, Truncate};
 pub use pixel_op::{
     Axis, EraseValue, Filter, MAX_PIXEL_OPS, MAX_SIDE, Padding, PixelKind, PixelOp, Sampling, Size,
 };
+pub(crate) use read::nearest;
 pub use types::{
     Balance, Class, Distribution, Dtype, Encoding, Generator, GeneratorOutput, ImageLayout, Layout,
     ModelRef, Normalise, Output, Precision, Role, Samples,
@@ -151,16 +155,17 @@ impl Recipe {
         write::recipe(self, notes)
     }
 
-    /// The dataset's identity: BLAKE3 over the generator's bytes (`model`, as
-    /// [`crate::graph::Model::hash_into`] gives them) and the canonical recipe.
+    /// The dataset's identity: BLAKE3 over the canonical recipe and the bytes of its files: the
+    /// generator's, as [`crate::graph::Model::hash_into`] gives them, then those that it steers by,
+    /// as [`crate::sample::Walks::hash_into`] gives them.
     ///
-    /// The name, the class names, the number of samples and the file's path are left out: a
+    /// The name, the class names, the number of samples and the files' paths are left out: a
     /// dataset that is renamed, moved or prolonged stays the same dataset.
     ///
     /// # Errors
-    /// Those of `model`.
-    pub fn digest(&self, model: impl FnOnce(&mut blake3::Hasher) -> Result<()>) -> Result<Digest> {
-        canonical::digest(self, model)
+    /// Those of `files`.
+    pub fn digest(&self, files: impl FnOnce(&mut blake3::Hasher) -> Result<()>) -> Result<Digest> {
+        canonical::digest(self, files)
     }
 }
 

@@ -1,6 +1,6 @@
 //! TOML to a checked [`Recipe`].
 
-use std::path::{Component, Path, PathBuf};
+use std::path::Path;
 
 use toml_edit::Document;
 
@@ -8,7 +8,7 @@ use super::inputs::inputs;
 use super::read::{Field, Source, Table};
 use super::{
     BUILTIN_PREFIX, Dtype, Generator, GeneratorOutput, ImageLayout, Layout, MAX_BLOCK, MAX_SAMPLES,
-    ModelRef, Normalise, Output, PixelKind, Precision, Recipe, Role, Samples, Views, views,
+    ModelRef, Normalise, Output, PixelKind, Precision, Recipe, Role, Samples, Views, inside, views,
 };
 use crate::error::Result;
 
@@ -141,15 +141,7 @@ fn model(field: &Field<'_>) -> Result<ModelRef> {
     if let Some(name) = text.strip_prefix(BUILTIN_PREFIX) {
         return Ok(ModelRef::Builtin(name.to_owned()));
     }
-    let path = PathBuf::from(text);
-    let inside =
-        path.components().all(|part| matches!(part, Component::Normal(_) | Component::CurDir));
-    if text.is_empty() || !inside {
-        return Err(field
-            .error(format!("may not leave the recipe's folder, as \"{text}\" does"))
-            .help("put the model beside the recipe, or in a folder below it"));
-    }
-    Ok(ModelRef::File(path))
+    inside::path(field, "the model").map(ModelRef::File)
 }
 
 fn generator_output(table: Table<'_>) -> Result<GeneratorOutput> {
@@ -314,7 +306,7 @@ layout = "NCHW"
             ("samples = 60_000", "samples = \"endles\"", "did you mean \"endless\"?"),
             ("range  = [-1, 1]", "range = [1, 1]", "two different numbers"),
             ("std = 0.5", "std = nan", "must be a finite number, not NaN"),
-            ("std = 0.5", "std = -1", "must be 0 or more, not -1"),
+            ("std = 0.5", "std = -1", "must be from 0 to 1000000, not -1"),
             ("\"gaussian\"", "\"gausian\"", "did you mean \"gaussian\"?"),
             ("classes = 10", "", "key `generator.inputs.y.classes` is missing"),
             ("balance = \"uniform\"", "balance = { only = [10] }", "balance.only[0]` must be"),

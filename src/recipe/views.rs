@@ -239,12 +239,12 @@ impl Views {
             keys.push(("epochs", quote(name_in(&Epochs::ALL, self.epochs))));
         }
         match &self.groups[..] {
-            [one] if one.name.is_empty() => keys.extend(one.to_toml()),
+            [one] if one.name.is_empty() => keys.extend(one.keys(LatentOp::to_toml)),
             groups => {
                 let mut text = String::from("[\n");
                 for group in groups {
                     let _ = write!(text, "    {{ name = {}", quote(&group.name));
-                    for (key, value) in group.to_toml() {
+                    for (key, value) in group.keys(LatentOp::to_toml) {
                         let _ = write!(text, ", {key} = {value}");
                     }
                     text.push_str(" },\n");
@@ -256,12 +256,12 @@ impl Views {
         keys
     }
 
-    /// What is identity: everything but the groups' names.
+    /// What is identity: everything but the groups' names and where files lie.
     pub(super) fn canonical(&self) -> String {
         let mut text = format!("epochs {}\n", name_in(&Epochs::ALL, self.epochs));
         for group in &self.groups {
             let _ = writeln!(text, "views");
-            for (key, value) in group.to_toml() {
+            for (key, value) in group.keys(LatentOp::canonical) {
                 let _ = writeln!(text, "{key} {value}");
             }
         }
@@ -270,7 +270,8 @@ impl Views {
 }
 
 impl Group {
-    fn to_toml(&self) -> Vec<(&'static str, String)> {
+    /// The keys that say more than their defaults, latent ops written by `latent`.
+    fn keys(&self, latent: fn(&LatentOp) -> String) -> Vec<(&'static str, String)> {
         let list = |ops: Vec<String>| match &ops[..] {
             [one] => format!("[{one}]"),
             many => format!("[\n    {},\n]", many.join(",\n    ")),
@@ -283,7 +284,7 @@ impl Group {
             keys.push(("pool", pool.to_string()));
         }
         if !self.latent.is_empty() {
-            keys.push(("latent", list(self.latent.iter().map(LatentOp::to_toml).collect())));
+            keys.push(("latent", list(self.latent.iter().map(latent).collect())));
         }
         if !self.pixel.is_empty() {
             keys.push(("pixel", list(self.pixel.iter().map(PixelOp::to_toml).collect())));

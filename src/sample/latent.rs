@@ -1,13 +1,11 @@
 //! Latent and noise vectors of every distribution a recipe knows.
 
 use super::normal;
+use super::place::{Place, space};
 use super::random::Stream;
 use crate::recipe::Distribution;
 
-/// Words that are turned into deviates at a time, so that nothing is allocated a sample.
-const CHUNK: usize = 1024;
-
-/// Draws the elements of one vector: purely from `index`, `view` and the stream's key.
+/// Draws the elements of one vector: purely from the place and the stream's key.
 #[derive(Debug, Clone)]
 pub(super) struct Draw {
     stream: Stream,
@@ -19,40 +17,34 @@ impl Draw {
         Self { stream: Stream::new(seed, purpose), distribution }
     }
 
-    /// The same draw in another epoch.
-    pub fn in_epoch(&self, epoch: u64) -> Self {
-        Self { stream: self.stream.in_epoch(epoch), distribution: self.distribution }
+    /// The anchors of a latent input.
+    pub fn anchor(seed: u64, input: &str, distribution: Distribution) -> Self {
+        Self::new(seed, &format!("latent {input}"), distribution)
     }
 
-    /// Fills `out`, the whole vector of `view` of sample `index`.
-    pub fn fill(&self, index: u64, view: u32, out: &mut [f32]) {
-        let mut buffer = [0; CHUNK];
+    /// Fills `out`, the whole vector of the view at `place`. Works in `words`.
+    pub fn fill(&self, place: Place, out: &mut [f32], words: &mut Vec<u32>) {
         match self.distribution {
-            Distribution::Normal { truncation } if out.len() <= CHUNK => {
-                let words = &mut buffer[..out.len()];
-                self.stream.fill(index, view, words);
+            Distribution::Normal { truncation } => {
+                let words = space(words, out.len());
+                place.words(&self.stream, words);
                 deviates(words, truncation, out);
             }
-            Distribution::Normal { truncation } => {
-                let mut words = vec![0; out.len()];
-                self.stream.fill(index, view, &mut words);
-                deviates(&words, truncation, out);
-            }
             Distribution::Uniform { low, high } => {
-                let mut words = vec![0; out.len()];
-                self.stream.fill(index, view, &mut words);
+                let words = space(words, out.len());
+                place.words(&self.stream, words);
                 for (x, word) in out.iter_mut().zip(words) {
-                    *x = uniform(word, low, high);
+                    *x = uniform(*word, low, high);
                 }
             }
-            Distribution::UniformBall { radius } => self.ball(index, view, radius, out),
+            Distribution::UniformBall { radius } => self.ball(place, radius, out, words),
         }
     }
 
     /// A normal direction, scaled so that the radius is distributed as u^(1/n) (Muller, 1959).
-    fn ball(&self, index: u64, view: u32, radius: f64, out: &mut [f32]) {
-        let mut words = vec![0; out.len() + 1];
-        self.stream.fill(index, view, &mut words);
+    fn ball(&self, place: Place, radius: f64, out: &mut [f32], words: &mut Vec<u32>) {
+        let words = space(words, out.len() + 1);
+        place.words(&self.stream, words);
         let (last, words) = words.split_last().expect("one word more than elements");
         normal::standard(words, out);
         let norm = libm::sqrt(out.iter().map(|x| f64::from(*x) * f64::from(*x)).sum());
@@ -90,7 +82,7 @@ mod tests {
         let draw = Draw::new(3, "test", distribution);
         let one = |index| {
             let mut out = vec![0.0; z];
-            draw.fill(index, 0, &mut out);
+            draw.fill(Place { index, epoch: 0, view: 0 }, &mut out, &mut Vec::new());
             out
         };
         (0..n).map(one).collect()
@@ -144,8 +136,8 @@ mod tests {
 
     #[test]
     fn long_vectors_are_the_same_stream_as_short_ones() {
-        let long = draws(Distribution::Normal { truncation: None }, 1, CHUNK + 8);
-        let short = draws(Distribution::Normal { truncation: None }, 1, CHUNK);
-        assert_eq!(long[0][..CHUNK], short[0]);
+        let long = draws(Distribution::Normal { truncation: None }, 1, 2000);
+        let short = draws(Distribution::Normal { truncation: None }, 1, 100);
+        assert_eq!(long[0][..100], short[0]);
     }
 }

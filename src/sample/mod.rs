@@ -3,24 +3,34 @@
 //! A [`Sampler`] comes from a checked recipe and the sizes of the generator's inputs. For any
 //! index it gives the label and, view by view, the values of every input: the anchor latent is
 //! drawn from a counter-based generator, latent ops move it, classes and noise are shared by all
-//! views of a sample. Equal inputs give equal bits on every machine, in any order of asking.
+//! views of a sample unless an op draws them anew. Equal inputs give equal bits on every machine, in any order of asking.
 //!
 //! Streams are keyed by the recipe's seed, not by its whole digest: the same seed gives the same
 //! latents to a rewritten model, another view setting or another output type, so that such
 //! things can be compared image by image.
 
 mod class;
+mod drawn;
+mod geometry;
 mod latent;
+mod moves;
 mod noise;
 mod normal;
 mod pixel;
 mod pixel_draw;
 mod pixel_fit;
+mod place;
 mod plan;
+mod pool;
 mod random;
+mod resample;
+mod steer;
 mod step;
+mod walk;
 
+pub use drawn::{Drawn, Plan, PlannedInput, PlannedView};
 pub(crate) use noise::Noise;
 pub use pixel::PixelSampler;
-pub use plan::{BlockInputs, Column, Plan, PlannedInput, Sampler};
+pub use plan::{BlockInputs, Column, Sampler};
 pub use step::{Fill, Step};
+pub use walk::{MAX_WALK_BYTES, MAX_WALK_STEPS, WALK_FORMAT, Walks};

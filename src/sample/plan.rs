@@ -1,12 +1,13 @@
 //! The plan of a sample: label, anchor and the inputs of each of its views.
 
-use std::ops::Range;
-
 use super::class::Labels;
+use super::drawn::{Plan, PlannedInput, PlannedView};
 use super::latent::Draw;
-use super::random::Stream;
+use super::moves::{Move, Moves, Setting};
+use super::place::{Place, Scratch};
+use super::walk::Walks;
 use crate::error::{Error, Kind, Result};
-use crate::recipe::{Encoding, Epochs, Group, LatentKind, LatentOp, Recipe, Role, Span, Views};
+use crate::recipe::{Encoding, Epochs, Recipe, Role, Views};
 
 /// Plans samples. Cheap to clone, free of state: any index, any order, any thread.
 #[derive(Debug, Clone)]
@@ -18,6 +19,8 @@ pub struct Sampler {
     row_of_view: Vec<usize>,
     inputs: Vec<Input>,
     labels: Option<Labels>,
+    /// One for each group.
+    moves: Vec<Moves>,
 }
 
 #[derive(Debug, Clone)]
@@ -30,24 +33,11 @@ struct Input {
 
 #[derive(Debug, Clone)]
 enum Source {
-    Latent { anchor: Draw, moves: Vec<Moves> },
+    Latent(Draw),
     OneHot,
     Index,
     Noise(Draw),
     Fixed(Vec<f32>),
-}
-
-/// How one group moves an input.
-#[derive(Debug, Clone)]
-struct Moves {
-    /// The rows of a sample that are the group's.
-    rows: Range<usize>,
-    ops: Vec<Op>,
-}
-
-#[derive(Debug, Clone)]
-enum Op {
-    Gaussian { std: Span, amount: Stream, noise: Draw },
 }
 
 /// The values of one generator input for all rows of a block.
@@ -70,35 +60,26 @@ pub struct BlockInputs {
     pub labels: Vec<i64>,
 }
 
-/// Everything that is drawn for one sample.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Plan {
-    /// The sample's index.
-    pub index: u64,
-    /// Its class, if the generator has classes.
-    pub label: Option<u32>,
-    /// Each generator input.
-    pub inputs: Vec<PlannedInput>,
-}
-
-/// One input of a plan.
-#[derive(Debug, Clone, PartialEq)]
-pub struct PlannedInput {
-    /// Its name in the ONNX file.
-    pub name: String,
-    /// The vector before any latent op, for latent inputs.
-    pub anchor: Option<Vec<f32>>,
-    /// What the generator is fed for each view; labels of integer inputs as floats.
-    pub views: Vec<Vec<f32>>,
-}
-
 impl Sampler {
     /// A sampler for a recipe whose inputs have all been given a role, and the shape of one row of
-    /// each input, in the same order.
+    /// each input, in the same order. Reads the walk files that it steers by.
     ///
     /// # Errors
-    /// [`Kind::Recipe`] if a role does not fit the size of its input.
+    /// [`Kind::Recipe`] if a role does not fit the size of its input, or a latent op its inputs;
+    /// those of [`Walks::read`].
     pub fn new(recipe: &Recipe, shapes: &[Vec<usize>]) -> Result<Self> {
+        Self::with_walks(recipe, shapes, &Walks::read(recipe)?)
+    }
+
+    /// As [`Sampler::new`], with walk files that were read before.
+    ///
+    /// # Errors
+    /// [`Kind::Recipe`] if a role does not fit the size of its input, or a latent op or a walk its
+    /// inputs.
+    ///
+    /// # Panics
+    /// If `walks` were not read for this recipe.
+    pub fn with_walks(recipe: &Recipe, shapes: &[Vec<usize>], walks: &Walks) -> Result<Self> {
         assert_eq!(recipe.generator.inputs.len(), shapes.len(), "one shape for each input");
         let seed = recipe.seed;
         let mut labels = None;
@@ -110,10 +91,9 @@ impl Sampler {
                     .at(format!("generator.inputs.{name}"))
             };
             let source = match role {
-                Role::Latent(distribution) => Source::Latent {
-                    anchor: Draw::new(seed, &format!("latent {name}"), *distribution),
-                    moves: moves(recipe, name),
-                },
+                Role::Latent(distribution) => {
+                    Source::Latent(Draw::anchor(seed, name, *distribution))
+                }
                 Role::Noise(distribution) => {
                     Source::Noise(Draw::new(seed, &format!("noise {name}"), *distribution))
                 }
@@ -150,7 +130,8 @@ impl Sampler {
         }
         let views = &recipe.views;
         let (rows, row_of_view) = (views.rows() as usize, rows_of_views(views));
-        Ok(Self { epochs: views.epochs, rows, row_of_view, inputs, labels })
+        let moves = Setting { recipe, shapes, walks }.moves()?;
+        Ok(Self { epochs: views.epochs, rows, row_of_view, inputs, labels, moves })
     }
 
     /// Generator images a sample takes: one for the anchor, if a view keeps it, and one for each
@@ -184,7 +165,7 @@ impl Sampler {
     ///
     /// Reuses what `block` holds, so that a block that comes round again allocates nothing.
     pub fn fill(&self, first: u64, samples: u32, epoch: u64, block: &mut BlockInputs) {
-        let epoch = if self.epochs == Epochs::Same { 0 } else { epoch };
+        let epoch = self.shown(epoch);
         let rows = samples as usize * self.rows;
         block.rows = rows;
         block.labels.clear();
@@ -196,20 +177,15 @@ impl Sampler {
         while block.columns.len() < self.inputs.len() {
             block.columns.push(Column::Float(Vec::new()));
         }
+        let mut scratch = Scratch::default();
         for (input, column) in self.inputs.iter().zip(&mut block.columns) {
-            if let Source::Index = input.source {
-                let repeat = |label: &i64| std::iter::repeat_n(*label, self.rows);
-                *column = Column::Integer(block.labels.iter().flat_map(repeat).collect());
-                continue;
-            }
-            let Column::Float(values) = column else {
-                unreachable!("an input keeps its kind");
-            };
-            values.resize(rows * input.elements, 0.0);
-            let sample_len = self.rows * input.elements;
-            for (index, sample) in (first..).zip(values.chunks_exact_mut(sample_len.max(1))) {
-                let label = block.labels.get(usize::try_from(index - first).unwrap_or(usize::MAX));
-                input.fill_sample(index, epoch, label.copied(), sample);
+            input.fill(first, self.rows, samples, &block.labels, column, &mut scratch);
+        }
+        let labels = self.labels.as_ref();
+        for (sample, index) in (0..samples as usize).zip(first..) {
+            for moves in &self.moves {
+                let row = sample * self.rows;
+                moves.apply(index, epoch, row, &mut block.columns, labels, &mut scratch);
             }
         }
     }
@@ -248,9 +224,9 @@ impl Sampler {
         let planned = |(input, column): (&Input, &Column)| PlannedInput {
             name: input.name.clone(),
             anchor: match &input.source {
-                Source::Latent { anchor, .. } => {
+                Source::Latent(anchor) => {
                     let mut values = vec![0.0; input.elements];
-                    anchor.fill(index, 0, &mut values);
+                    anchor.fill(Place::of_anchor(index), &mut values, &mut Vec::new());
                     Some(values)
                 }
                 _ => None,
@@ -264,92 +240,94 @@ impl Sampler {
             index,
             label: self.label(index),
             inputs: self.inputs.iter().zip(&block.columns).map(planned).collect(),
+            views: self.planned_views(index, epoch),
         }
+    }
+
+    /// What was drawn for each view, all groups after each other.
+    fn planned_views(&self, index: u64, epoch: u64) -> Vec<PlannedView> {
+        let epoch = self.shown(epoch);
+        let mut scratch = Scratch::default();
+        let mut views = Vec::with_capacity(self.row_of_view.len());
+        for (group, moves) in self.moves.iter().enumerate() {
+            let unmoved = PlannedView { group, neighbour: None, latent: Vec::new(), pixel: Vec::new() };
+            views.resize(views.len() + moves.views - moves.rows.len(), unmoved);
+            moves.each_place(index, epoch, &mut scratch, |_, place, _| {
+                let drawn = |op: &Move| op.drawn(place, self.labels.as_ref());
+                let latent = moves.ops.iter().map(drawn).collect();
+                let neighbour = moves.pool.as_ref().map(|_| place.view);
+                views.push(PlannedView { group, neighbour, latent, pixel: Vec::new() });
+            });
+        }
+        views
+    }
+
+    /// The epoch whose views are shown in `epoch`.
+    fn shown(&self, epoch: u64) -> u64 {
+        if self.epochs == Epochs::Same { 0 } else { epoch }
     }
 
     fn latent_inputs(&self) -> impl Iterator<Item = (usize, &Input)> {
         self.inputs
             .iter()
             .enumerate()
-            .filter(|(_, input)| matches!(input.source, Source::Latent { .. }))
+            .filter(|(_, input)| matches!(input.source, Source::Latent(_)))
     }
 }
 
 impl Input {
-    /// Fills all rows of one sample: `[rows, elements]`.
-    fn fill_sample(&self, index: u64, epoch: u64, label: Option<i64>, rows: &mut [f32]) {
-        let (first, others) = rows.split_at_mut(self.elements);
+    /// Fills all rows of a block as they are before any latent op.
+    fn fill(
+        &self,
+        first: u64,
+        rows: usize,
+        samples: u32,
+        labels: &[i64],
+        column: &mut Column,
+        scratch: &mut Scratch,
+    ) {
+        if let Source::Index = self.source {
+            let repeat = |label: &i64| std::iter::repeat_n(*label, rows);
+            let mut values = match std::mem::replace(column, Column::Float(Vec::new())) {
+                Column::Integer(values) => values,
+                Column::Float(_) => Vec::new(),
+            };
+            values.clear();
+            values.extend(labels.iter().flat_map(repeat));
+            *column = Column::Integer(values);
+            return;
+        }
+        let Column::Float(values) = column else {
+            unreachable!("an input keeps its kind");
+        };
+        let sample_len = rows * self.elements;
+        values.resize(samples as usize * sample_len, 0.0);
+        let samples = values.chunks_exact_mut(sample_len.max(1));
+        for (sample, (index, values)) in (first..).zip(samples).enumerate() {
+            let (row, others) = values.split_at_mut(self.elements);
+            self.fill_row(index, labels.get(sample).copied(), row, scratch);
+            for other in others.chunks_exact_mut(self.elements.max(1)) {
+                other.copy_from_slice(row);
+            }
+        }
+    }
+
+    fn fill_row(&self, index: u64, label: Option<i64>, row: &mut [f32], scratch: &mut Scratch) {
         match &self.source {
-            Source::Latent { anchor, .. } => anchor.fill(index, 0, first),
-            Source::Noise(noise) => noise.fill(index, 0, first),
-            Source::Fixed(values) => first.copy_from_slice(values),
+            Source::Latent(draw) | Source::Noise(draw) => {
+                draw.fill(Place::of_anchor(index), row, &mut scratch.words);
+            }
+            Source::Fixed(values) => row.copy_from_slice(values),
             Source::OneHot => {
-                first.fill(0.0);
+                row.fill(0.0);
                 let hot = label.and_then(|label| usize::try_from(label).ok());
-                if let Some(one) = hot.and_then(|label| first.get_mut(label)) {
+                if let Some(one) = hot.and_then(|label| row.get_mut(label)) {
                     *one = 1.0;
                 }
             }
             Source::Index => unreachable!("written as integers"),
         }
-        for other in others.chunks_exact_mut(self.elements.max(1)) {
-            other.copy_from_slice(first);
-        }
-        let Source::Latent { moves, .. } = &self.source else { return };
-        for Moves { rows: own, ops } in moves {
-            let own = &mut rows[own.start * self.elements..own.end * self.elements];
-            for (view, latent) in (0..).zip(own.chunks_exact_mut(self.elements.max(1))) {
-                for op in ops {
-                    op.apply(index, epoch, view, latent);
-                }
-            }
-        }
     }
-}
-
-impl Op {
-    fn apply(&self, index: u64, epoch: u64, view: u32, latent: &mut [f32]) {
-        match self {
-            Self::Gaussian { std, amount, noise } => {
-                let std = draw(*std, amount, index, epoch, view);
-                let mut buffer = [0.0; 512];
-                let mut long = Vec::new();
-                let epsilon = match buffer.get_mut(..latent.len()) {
-                    Some(short) => short,
-                    None => {
-                        long.resize(latent.len(), 0.0);
-                        &mut long[..]
-                    }
-                };
-                noise.in_epoch(epoch).fill(index, view, epsilon);
-                for (z, e) in latent.iter_mut().zip(epsilon) {
-                    *z += std * *e;
-                }
-            }
-        }
-    }
-}
-
-fn moves(recipe: &Recipe, input: &str) -> Vec<Moves> {
-    let normal = crate::recipe::Distribution::Normal { truncation: None };
-    let mut next = usize::from(recipe.views.show_anchor());
-    let of_group = |(number, group): (usize, &Group)| {
-        let rows = next..next + group.moved() as usize;
-        next = rows.end;
-        let op = |(ordinal, op): (usize, &LatentOp)| match &op.kind {
-            LatentKind::Gaussian { std } => {
-                let purpose = format!("view group {number} op {ordinal} gaussian {input}");
-                Op::Gaussian {
-                    std: *std,
-                    amount: Stream::new(recipe.seed, &format!("{purpose} std")),
-                    noise: Draw::new(recipe.seed, &purpose, normal),
-                }
-            }
-            _ => todo!("latent ops"),
-        };
-        Moves { rows, ops: group.latent.iter().enumerate().map(op).collect() }
-    };
-    recipe.views.groups.iter().enumerate().map(of_group).collect()
 }
 
 /// The row of each view: those that keep the anchor share row 0.
@@ -365,18 +343,6 @@ fn rows_of_views(views: &Views) -> Vec<usize> {
     rows
 }
 
-/// A number that is fixed, or uniform for this sample, epoch and view.
-fn draw(span: Span, stream: &Stream, index: u64, epoch: u64, view: u32) -> f32 {
-    let mut word = [0];
-    if !span.is_fixed() {
-        stream.in_epoch(epoch).fill(index, view, &mut word);
-    }
-    let u = f64::from(word[0]) / 4_294_967_296.0;
-    #[allow(clippy::cast_possible_truncation)]
-    let drawn = (span.low + (span.high - span.low) * u) as f32;
-    drawn
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -390,11 +356,8 @@ mod tests {
              inputs.n = {{ role = \"noise\" }}\n\
              inputs.psi = {{ role = \"truncation\", value = 0.7 }}\n[views]\n{views}"
         );
-        Sampler::new(
-            &Recipe::parse(&text, "r", Path::new(".")).unwrap(),
-            &[vec![4], vec![3], vec![2], vec![1]],
-        )
-        .unwrap()
+        let recipe = Recipe::parse(&text, "r", Path::new(".")).unwrap();
+        Sampler::new(&recipe, &[vec![4], vec![3], vec![2], vec![1]]).unwrap()
     }
 
     #[test]
