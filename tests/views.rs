@@ -67,7 +67,7 @@ fn truth(dataset: &Dataset, epoch: u64) -> String {
 
 #[test]
 fn nothing_but_the_recipe_changes_a_byte_with_all_views_on() {
-    for model in ["dynamic-batch", "batch-statistics", "static-batch-4", "no-batch"] {
+    for model in ["dynamic-batch", "batch-statistics", "static-batch-4", "static-batch-1"] {
         let folder = folder_with_recipe(model, EVERYTHING);
         let dataset = open(folder.path().join("recipe.toml"), &[]);
         let whole = truth(&dataset, 0);
@@ -202,7 +202,7 @@ fn sheets_say_what_was_drawn_and_sweeps_go_through_values() {
     assert_eq!(swept["views"], 2);
     assert!(fs::read(&sheet).unwrap().starts_with(b"\x89PNG"));
     for (args, message) in [
-        (["--sweep", "sdt=0:1:3"], "did you mean `std`?"),
+        (["--sweep", "gausian.std=0:1:3"], "did you mean `gaussian.std`?"),
         (["--sweep", "std=-1:1:3"], "`std` cannot be -1"),
         (["--sweep", "std=0:1"], "KEY=FIRST:LAST:HOW-MANY"),
     ] {

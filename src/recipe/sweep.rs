@@ -132,7 +132,7 @@ mod tests {
     #[test]
     fn what_cannot_be_swept_is_said() {
         let message = |views, key, value| set(&recipe(views), key, value).unwrap_err().to_string();
-        assert!(message(NEIGHBOURS, "sdt", 1.0).contains("did you mean `std`?"));
+        assert!(message(NEIGHBOURS, "gausian.std", 1.0).contains("did you mean `gaussian.std`?"));
         assert!(message(NEIGHBOURS, "hue", 1.0).contains("there are: gaussian.std, std"));
         assert!(message("count = 2", "std", 1.0).contains("the recipe has no operations"));
         let wrong = message(NEIGHBOURS, "std", -1.0);
