@@ -9,6 +9,7 @@
 //! latents to a rewritten model, another view setting or another output type, so that such
 //! things can be compared image by image.
 
+mod block;
 mod class;
 mod drawn;
 mod geometry;
@@ -28,9 +29,10 @@ mod steer;
 mod step;
 mod walk;
 
+pub use block::{BlockInputs, Column};
 pub use drawn::{Drawn, Plan, PlannedInput, PlannedView};
 pub(crate) use noise::Noise;
 pub use pixel::PixelSampler;
-pub use plan::{BlockInputs, Column, Sampler};
+pub use plan::Sampler;
 pub use step::{Fill, Step};
 pub use walk::{MAX_WALK_BYTES, MAX_WALK_STEPS, WALK_FORMAT, Walks};

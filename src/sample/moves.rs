@@ -5,12 +5,12 @@
 
 use std::ops::Range;
 
+use super::block::Column;
 use super::class::Labels;
 use super::drawn::Drawn;
 use super::geometry::{lerp, slerp, turn};
 use super::latent::Draw;
 use super::place::{Amount, Place, Scratch, space};
-use super::plan::Column;
 use super::pool::Pool;
 use super::random::Stream;
 use super::resample::Resample;
@@ -329,3 +329,6 @@ impl Interpolate {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,5 +1,6 @@
 //! The plan of a sample: label, anchor and the inputs of each of its views.
 
+use super::block::{BlockInputs, Column};
 use super::class::Labels;
 use super::drawn::{Plan, PlannedInput, PlannedView};
 use super::latent::Draw;
@@ -38,26 +39,6 @@ enum Source {
     Index,
     Noise(Draw),
     Fixed(Vec<f32>),
-}
-
-/// The values of one generator input for all rows of a block.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Column {
-    /// `[rows, elements]`, row by row.
-    Float(Vec<f32>),
-    /// `[rows]`: class labels.
-    Integer(Vec<i64>),
-}
-
-/// What one generator call is fed: rows are samples × [`Sampler::rows`], those of a sample together.
-#[derive(Debug, Clone, Default)]
-pub struct BlockInputs {
-    /// Samples × rows of a sample.
-    pub rows: usize,
-    /// One for each generator input, in the order of the sampler's inputs.
-    pub columns: Vec<Column>,
-    /// The label of each sample; empty if the generator has no classes.
-    pub labels: Vec<i64>,
 }
 
 impl Sampler {

@@ -1,11 +1,11 @@
 //! Inputs that a view draws anew.
 
+use super::block::Column;
 use super::class::Labels;
 use super::drawn::Drawn;
 use super::latent::Draw;
 use super::moves::{Setting, Target};
 use super::place::{Amount, Place, Scratch, below};
-use super::plan::Column;
 use super::random::Stream;
 use crate::recipe::{Role, Span};
 

@@ -2,6 +2,7 @@
 
 use std::mem::swap;
 
+use super::block::Column;
 use super::drawn::Drawn;
 use super::geometry::dot;
 use super::moves::{Setting, Target};
@@ -52,13 +53,7 @@ impl Steer {
         Ok(Self { target, walks: walks? })
     }
 
-    pub fn apply(
-        &self,
-        place: Place,
-        row: usize,
-        columns: &mut [super::Column],
-        scratch: &mut Scratch,
-    ) {
+    pub fn apply(&self, place: Place, row: usize, columns: &mut [Column], scratch: &mut Scratch) {
         let latent = self.target.of_row(columns, row);
         for (_, strength, walk) in &self.walks {
             let strength = strength.draw(place);
@@ -131,3 +126,6 @@ fn step(layers: &[Layer], part: f32, latent: &mut [f32], memory: &mut [Vec<f32>;
         *z += part * *f;
     }
 }
+
+#[cfg(test)]
+mod tests;
