@@ -1,21 +1,13 @@
 //! Weighted sums of rows: what resizing and blurring are made of.
 
-use super::simd::kernel;
 use super::unit;
 
 /// Columns that are summed at once; their sums stay in registers.
 const WIDE: usize = 64;
 
 /// Columns of the narrower blocks that do the rest of a row.
+const HALF: usize = 32;
 const NARROW: usize = 16;
-
-/// One term: `weight (source[a + x] + source[b + x])`.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Pair {
-    pub weight: f32,
-    pub a: usize,
-    pub b: usize,
-}
 
 /// Output `x` as a function of `x`, `N` of them at a time.
 ///
@@ -35,7 +27,11 @@ fn fill(columns: &impl Columns, out: &mut [f32]) {
         put::<WIDE>(columns, x, out);
         x += WIDE;
     }
-    while x + NARROW <= n {
+    if x + HALF <= n {
+        put::<HALF>(columns, x, out);
+        x += HALF;
+    }
+    if x + NARROW <= n {
         put::<NARROW>(columns, x, out);
         x += NARROW;
     }
@@ -70,41 +66,39 @@ fn lanes_mut<const N: usize>(values: &mut [f32], at: usize) -> &mut [f32; N] {
 /// A kernel that is the same on both sides of its middle.
 struct Symmetric<'a> {
     source: &'a [f32],
-    middle: (f32, usize),
-    pairs: &'a [Pair],
+    /// Where the rows start that are weighed, an odd number of them.
+    starts: &'a [usize],
+    /// Of the middle row, of those beside it, and so on.
+    weights: &'a [f32],
 }
 
 impl Columns for Symmetric<'_> {
     #[inline(always)]
     fn sums<const N: usize>(&self, x: usize) -> [f32; N] {
-        let (weight, at) = self.middle;
-        let row = lanes::<N>(self.source, at + x);
+        let radius = self.weights.len() - 1;
+        let (before, after) = self.starts.split_at(radius);
+        let row = lanes::<N>(self.source, after[0] + x);
         let mut sums = [0.0; N];
         for i in 0..N {
-            sums[i] = weight * row[i];
+            sums[i] = self.weights[0] * row[i];
         }
-        for pair in self.pairs {
-            let a = lanes::<N>(self.source, pair.a + x);
-            let b = lanes::<N>(self.source, pair.b + x);
+        let starts = before.iter().rev().zip(&after[1..]);
+        for ((a, b), weight) in starts.zip(&self.weights[1..]) {
+            let a = lanes::<N>(self.source, a + x);
+            let b = lanes::<N>(self.source, b + x);
             for i in 0..N {
-                sums[i] += pair.weight * (a[i] + b[i]);
+                sums[i] += weight * (a[i] + b[i]);
             }
         }
         sums
     }
 }
 
-kernel! {
-    /// `out[x] = w source[m + x] + Σ weight (source[a + x] + source[b + x])` where the middle is
-    /// `(w, m)`, cut to `[0, 1]`.
-    pub(super) fn symmetric_sum(
-        source: &[f32],
-        middle: (f32, usize),
-        pairs: &[Pair],
-        out: &mut [f32],
-    ) {
-        fill(&Symmetric { source, middle, pairs }, out);
-    }
+/// A symmetric kernel over the rows of `source` that start at `starts`, cut to `[0, 1]`.
+#[inline(always)]
+pub(super) fn symmetric_sum(source: &[f32], starts: &[usize], weights: &[f32], out: &mut [f32]) {
+    assert_eq!(starts.len(), 2 * weights.len() - 1, "a weight for each distance from the middle");
+    fill(&Symmetric { source, starts, weights }, out);
 }
 
 /// Any kernel.
@@ -128,9 +122,8 @@ impl Columns for Plain<'_> {
     }
 }
 
-kernel! {
-    /// `out[x] = Σ weights[k] source[k stride + x]`, cut to `[0, 1]`.
-    pub(super) fn weighted_sum(source: &[f32], stride: usize, weights: &[f32], out: &mut [f32]) {
-        fill(&Plain { source, stride, weights }, out);
-    }
+/// `out[x] = Σ weights[k] source[k stride + x]`, cut to `[0, 1]`.
+#[inline(always)]
+pub(super) fn weighted_sum(source: &[f32], stride: usize, weights: &[f32], out: &mut [f32]) {
+    fill(&Plain { source, stride, weights }, out);
 }
