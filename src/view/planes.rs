@@ -101,22 +101,24 @@ pub(super) fn symmetric_sum(source: &[f32], starts: &[usize], weights: &[f32], o
     fill(&Symmetric { source, starts, weights }, out);
 }
 
-/// Any kernel.
-struct Plain<'a> {
+/// Any kernel over rows that follow one another.
+struct Plain<'a, W> {
     source: &'a [f32],
     stride: usize,
-    weights: &'a [f32],
+    weights: W,
 }
 
-impl Columns for Plain<'_> {
+impl<W: Iterator<Item = f32> + Clone> Columns for Plain<'_, W> {
     #[inline(always)]
     fn sums<const N: usize>(&self, x: usize) -> [f32; N] {
         let mut sums = [0.0; N];
-        for (k, weight) in self.weights.iter().enumerate() {
-            let row = lanes::<N>(self.source, k * self.stride + x);
+        let mut start = x;
+        for weight in self.weights.clone() {
+            let row = lanes::<N>(self.source, start);
             for i in 0..N {
                 sums[i] += weight * row[i];
             }
+            start += self.stride;
         }
         sums
     }
@@ -124,6 +126,11 @@ impl Columns for Plain<'_> {
 
 /// `out[x] = Σ weights[k] source[k stride + x]`, cut to `[0, 1]`.
 #[inline(always)]
-pub(super) fn weighted_sum(source: &[f32], stride: usize, weights: &[f32], out: &mut [f32]) {
+pub(super) fn weighted_sum(
+    source: &[f32],
+    stride: usize,
+    weights: impl Iterator<Item = f32> + Clone,
+    out: &mut [f32],
+) {
     fill(&Plain { source, stride, weights }, out);
 }

@@ -8,7 +8,7 @@
 use super::planes::weighted_sum;
 use super::simd::{Level, kernel};
 use super::taps::Taps;
-use super::{grow, permute, unit};
+use super::{grow, permute};
 use crate::recipe::Filter;
 
 /// A box of an image and what becomes of it.
@@ -30,7 +30,6 @@ pub(super) struct Request {
 pub(super) struct Resampler {
     down: Taps,
     along: Taps,
-    picks: permute::Picks,
     plane: Vec<f32>,
     tile: Vec<f32>,
 }
@@ -46,38 +45,34 @@ impl Resampler {
         out: &mut [f32],
     ) {
         let Request { top, left, height, width, out: [rows, columns], filter, mirrored } = request;
-        self.down.fill(height, rows, filter, mirrored[0]);
-        self.along.fill(width, columns, filter, mirrored[1]);
+        self.down.fill(level, height, rows, filter, mirrored[0]);
+        self.along.fill(level, width, columns, filter, mirrored[1]);
         let direct = self.along.is_identity();
-        let picked = !direct && self.picks.fill(level, &self.along, width);
         grow(&mut self.plane, if direct { 0 } else { height * columns });
-        grow(&mut self.tile, if direct || picked { 0 } else { (width + columns) * LANES });
         let planes = source.chunks_exact(size[0] * size[1]);
         for (plane, out) in planes.zip(out.chunks_exact_mut(rows * columns)) {
             let source = &plane[top * size[1] + left..];
-            let between = &mut self.plane[..if direct { 0 } else { height * columns }];
-            if picked {
-                self.picks.run(level, source, size[1], between);
-            } else if !direct {
+            if direct {
+                along_columns(level, source, size[1], &self.down, columns, out);
+                continue;
+            }
+            let between = &mut self.plane[..height * columns];
+            if !permute::along_rows(level, source, size[1], width, &self.along, between) {
+                grow(&mut self.tile, (width + columns) * LANES);
                 along_rows(level, source, size[1], width, &self.along, &mut self.tile, between);
             }
-            let (between, stride) = if direct { (source, size[1]) } else { (&*between, columns) };
-            along_columns(level, between, stride, &self.down, columns, out);
+            along_columns(level, between, columns, &self.down, columns, out);
         }
     }
 }
 
 kernel! {
-    /// Resamples columns: rows of `source`, `stride` apart, to rows of `columns` values.
+    /// Resamples columns: rows of `source`, `stride` apart, to rows of `columns` values, cut to
+    /// `[0, 1]`, which a cubic may leave.
     fn along_columns(source: &[f32], stride: usize, taps: &Taps, columns: usize, out: &mut [f32]) {
         for (y, out) in out.chunks_exact_mut(columns).enumerate() {
             let (first, weights) = taps.of(y);
-            let rows = &source[first * stride..];
-            if let [1.0] = weights {
-                out.copy_from_slice(&rows[..columns]);
-            } else {
-                weighted_sum(rows, stride, weights, out);
-            }
+            weighted_sum(&source[first * stride..], stride, weights, out);
         }
     }
 }
@@ -108,14 +103,12 @@ kernel! {
                 let (first, weights) = taps.of(output);
                 let mut sum = [0.0; LANES];
                 let inputs = inputs[first * LANES..].chunks_exact(LANES);
-                for (weight, values) in weights.iter().zip(inputs) {
+                for (weight, values) in weights.zip(inputs) {
                     for i in 0..LANES {
                         sum[i] += weight * values[i];
                     }
                 }
-                for i in 0..LANES {
-                    lanes[i] = unit(sum[i]);
-                }
+                lanes.copy_from_slice(&sum);
             }
             for (row, out) in out.chunks_exact_mut(columns).enumerate() {
                 for (out, lanes) in out.iter_mut().zip(outputs.chunks_exact(LANES)) {
