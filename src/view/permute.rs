@@ -76,6 +76,7 @@ mod x86 {
 
     #[target_feature(enable = "avx2,avx512f,avx512bw,avx512dq,avx512vl")]
     pub fn rows16(source: &[f32], stride: usize, width: usize, taps: &Taps, out: &mut [f32]) {
+        let unit = |x| _mm512_min_ps(_mm512_max_ps(x, _mm512_setzero_ps()), _mm512_set1_ps(1.0));
         // SAFETY: 16 values are read.
         let load = |values: &[f32; 16]| unsafe { _mm512_loadu_ps(values.as_ptr()) };
         for (group, out) in out.chunks_mut(ROWS * taps.len()).enumerate() {
@@ -110,6 +111,7 @@ mod x86 {
                         let two = _mm512_permutex2var_ps(a, indices[1], b);
                         let one = _mm512_mul_ps(weights[0], one);
                         let sum = _mm512_add_ps(one, _mm512_mul_ps(weights[1], two));
+                        let sum = unit(sum);
                         let out: &mut [f32] = &mut out[output..output + 16];
                         // SAFETY: there are 16 places.
                         unsafe { _mm512_storeu_ps(out.as_mut_ptr(), sum) };
@@ -122,6 +124,7 @@ mod x86 {
                             let value = _mm512_permutex2var_ps(a, index(term), b);
                             sum = _mm512_add_ps(sum, _mm512_mul_ps(weights(term), value));
                         }
+                        let sum = unit(sum);
                         let out: &mut [f32] = &mut out[output..output + 16];
                         // SAFETY: there are 16 places.
                         unsafe { _mm512_storeu_ps(out.as_mut_ptr(), sum) };
@@ -167,6 +170,8 @@ mod x86 {
                         let values = _mm256_blendv_ps(in_a, in_b, choice);
                         sum = _mm256_add_ps(sum, _mm256_mul_ps(weights, values));
                     }
+                    let sum = _mm256_max_ps(sum, _mm256_setzero_ps());
+                    let sum = _mm256_min_ps(sum, _mm256_set1_ps(1.0));
                     let out: &mut [f32] = &mut out[output..output + 8];
                     // SAFETY: there are 8 places.
                     unsafe { _mm256_storeu_ps(out.as_mut_ptr(), sum) };

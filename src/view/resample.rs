@@ -3,12 +3,13 @@
 //! Two passes, along rows and then along columns, each a weighted sum of neighbours ([`Taps`]).
 //! Along columns whole rows are summed. Along rows the neighbours of 16 outputs lie within a few
 //! vectors unless the image shrinks a lot, and are picked out of those by permutation; else 16
-//! rows are transposed and summed as columns are.
+//! rows are transposed and summed as columns are. A cubic overshoots: as in torchvision for bytes
+//! (and in Pillow), both passes cut what they make to the range of an image.
 
 use super::planes::weighted_sum;
 use super::simd::{Level, kernel};
 use super::taps::Taps;
-use super::{grow, permute};
+use super::{grow, permute, unit};
 use crate::recipe::Filter;
 
 /// A box of an image and what becomes of it.
@@ -108,7 +109,9 @@ kernel! {
                         sum[i] += weight * values[i];
                     }
                 }
-                lanes.copy_from_slice(&sum);
+                for i in 0..LANES {
+                    lanes[i] = unit(sum[i]);
+                }
             }
             for (row, out) in out.chunks_exact_mut(columns).enumerate() {
                 for (out, lanes) in out.iter_mut().zip(outputs.chunks_exact(LANES)) {
