@@ -16,11 +16,14 @@ const NEGLIGIBLE: f64 = 1e-7;
 /// Tables and the image between the two passes.
 #[derive(Debug, Default)]
 pub(super) struct Blur {
-    weights: Vec<f32>,
-    /// What is read at each place of a line with its edges: columns, or starts of rows.
-    places: Vec<usize>,
-    /// A row with its edges.
-    row: Vec<f32>,
+    /// Weights along a row and along a column.
+    along: Vec<f32>,
+    down: Vec<f32>,
+    /// What is read at each place of a line with its edges: columns, and starts of rows.
+    columns: Vec<usize>,
+    rows: Vec<usize>,
+    /// Two rows with their edges.
+    padded: Vec<f32>,
     /// `0, 1, 2, …`: the shifts of a row that are weighed.
     shifts: Vec<usize>,
     plane: Vec<f32>,
@@ -38,23 +41,23 @@ impl Blur {
         out: &mut [f32],
     ) {
         let [height, width] = size;
-        grow(&mut self.plane, source.len());
-        let between = &mut self.plane[..source.len()];
-
-        weigh(kernel[1], sigma, &mut self.weights);
-        let radius = self.weights.len() - 1;
-        place(width, radius, 1, &mut self.places);
-        grow(&mut self.row, width + 2 * radius);
+        weigh(kernel[1], sigma, &mut self.along);
+        weigh(kernel[0], sigma, &mut self.down);
+        let radius = self.along.len() - 1;
+        place(width, radius, 1, &mut self.columns);
+        place(height, self.down.len() - 1, width, &mut self.rows);
         self.shifts.clear();
         self.shifts.extend(0..=2 * radius);
-        let row = &mut self.row[..width + 2 * radius];
-        along_rows(level, source, &self.places, &self.shifts, &self.weights, row, between);
-
-        if kernel[0] != kernel[1] {
-            weigh(kernel[0], sigma, &mut self.weights);
+        let rows = 2 * self.columns.len();
+        grow(&mut self.padded, rows);
+        let padded = &mut self.padded[..rows];
+        let pixels = height * width;
+        grow(&mut self.plane, pixels);
+        let between = &mut self.plane[..pixels];
+        for (source, out) in source.chunks_exact(pixels).zip(out.chunks_exact_mut(pixels)) {
+            along_rows(level, source, &self.columns, &self.shifts, &self.along, padded, between);
+            along_columns(level, between, width, &self.rows, &self.down, out);
         }
-        place(height, self.weights.len() - 1, width, &mut self.places);
-        along_columns(level, between, size, &self.places, &self.weights, out);
     }
 }
 
@@ -78,42 +81,53 @@ fn place(n: usize, radius: usize, step: usize, places: &mut Vec<usize>) {
 }
 
 kernel! {
+    /// A row with its edges is put down while the one before is summed: what has just been written
+    /// cannot be read at another alignment without waiting.
     fn along_rows(
         source: &[f32],
-        places: &[usize],
+        columns: &[usize],
         shifts: &[usize],
         weights: &[f32],
-        row: &mut [f32],
+        rows: &mut [f32],
         out: &mut [f32],
     ) {
         let radius = weights.len() - 1;
-        let width = row.len() - 2 * radius;
-        for (source, out) in source.chunks_exact(width).zip(out.chunks_exact_mut(width)) {
-            row[radius..radius + width].copy_from_slice(source);
-            for i in 0..radius {
-                row[i] = source[places[i]];
-                row[radius + width + i] = source[places[radius + width + i]];
+        let width = columns.len() - 2 * radius;
+        let (mut row, mut next) = rows.split_at_mut(columns.len());
+        with_edges(&source[..width], columns, radius, row);
+        let mut rest = source[width..].chunks_exact(width);
+        for out in out.chunks_exact_mut(width) {
+            if let Some(source) = rest.next() {
+                with_edges(source, columns, radius, next);
             }
             symmetric_sum(row, shifts, weights, out);
+            (row, next) = (next, row);
         }
+    }
+}
+
+#[inline(always)]
+fn with_edges(source: &[f32], columns: &[usize], radius: usize, row: &mut [f32]) {
+    let end = row.len() - radius;
+    row[radius..end].copy_from_slice(source);
+    for (x, column) in row[..radius].iter_mut().zip(columns) {
+        *x = source[*column];
+    }
+    for (x, column) in row[end..].iter_mut().zip(&columns[end..]) {
+        *x = source[*column];
     }
 }
 
 kernel! {
     fn along_columns(
         source: &[f32],
-        size: [usize; 2],
-        places: &[usize],
+        width: usize,
+        rows: &[usize],
         weights: &[f32],
         out: &mut [f32],
     ) {
-        let [height, width] = size;
-        let planes = source.chunks_exact(height * width);
-        for (source, out) in planes.zip(out.chunks_exact_mut(height * width)) {
-            for (y, out) in out.chunks_exact_mut(width).enumerate() {
-                let starts = &places[y..][..2 * weights.len() - 1];
-                symmetric_sum(source, starts, weights, out);
-            }
+        for (y, out) in out.chunks_exact_mut(width).enumerate() {
+            symmetric_sum(source, &rows[y..][..2 * weights.len() - 1], weights, out);
         }
     }
 }
