@@ -16,14 +16,14 @@ fn latents(criterion: &mut Criterion) {
         inputs.y = { role = \"class\", encoding = \"one-hot\", classes = 10 }\n\
         [views]\ncount = 2\nlatent = [{ op = \"gaussian\", std = 0.5 }]";
     let recipe = Recipe::parse(text, "bench", Path::new(".")).expect("a valid recipe");
-    let sampler = Sampler::new(&recipe, &[64, 10]).expect("sizes that fit");
+    let sampler = Sampler::new(&recipe, &[vec![64], vec![10]]).expect("sizes that fit");
     let mut block = BlockInputs::default();
     let mut group = criterion.benchmark_group("latents");
     group.throughput(Throughput::Elements(64));
     group.bench_function("block of 64 images, Z 64", |bencher| {
         let mut first = 0;
         bencher.iter(|| {
-            sampler.fill(first, 32, &mut block);
+            sampler.fill(first, 32, 0, &mut block);
             first += 32;
             black_box(&block);
         });

@@ -3,6 +3,8 @@
 
 mod common;
 
+use std::collections::HashSet;
+
 use common::{DIGITS, digests, folder_with_recipe, open, stream};
 use genset::load::{LoaderBuilder, SampleDigests, State};
 use genset::recipe::MAX_SAMPLES;
@@ -20,8 +22,12 @@ fn alone(dataset: &Dataset, range: std::ops::Range<u64>) -> LoaderBuilder {
 
 /// The truth: every sample by its index, no loader involved.
 fn truth(dataset: &Dataset, range: std::ops::Range<u64>) -> String {
+    truth_in(dataset, range, 0)
+}
+
+fn truth_in(dataset: &Dataset, range: std::ops::Range<u64>, epoch: u64) -> String {
     let mut digests = SampleDigests::new();
-    range.for_each(|i| digests.add(&dataset.get(i).unwrap()));
+    range.for_each(|i| digests.add(&dataset.get_in_epoch(i, epoch).unwrap()));
     digests.together().unwrap()
 }
 
@@ -167,19 +173,25 @@ fn a_finished_run_has_nothing_left_to_resume() {
 }
 
 #[test]
-fn passes_repeat_the_same_bytes_and_are_counted() {
-    let dataset = open(DIGITS, &[]);
-    for range in [0..100, 70..170] {
-        let once = truth(&dataset, range.clone());
-        let loader = alone(&dataset, range.clone()).batch(30).workers(2).epochs(3);
-        let mut loader = loader.build().unwrap();
-        for pass in 0..3 {
-            assert_eq!(loader.state().epoch, pass);
-            let batches: Vec<Batch> = loader.by_ref().take(4).map(Result::unwrap).collect();
-            assert_eq!(batches[0].index().start, range.start, "pass {pass}");
-            assert_eq!(together(&batches), once, "pass {pass} over {range:?}");
+fn passes_are_counted_and_draw_their_views_anew_unless_the_recipe_says_otherwise() {
+    for (epochs, different) in [("fresh", 3), ("same", 1)] {
+        let dataset = open(DIGITS, &[&format!("views.epochs={epochs}")]);
+        for range in [0..100, 70..170] {
+            let mut seen = HashSet::new();
+            let loader = alone(&dataset, range.clone()).batch(30).workers(2).epochs(3);
+            let mut loader = loader.build().unwrap();
+            for pass in 0..3 {
+                assert_eq!(loader.state().epoch, pass);
+                let batches: Vec<Batch> = loader.by_ref().take(4).map(Result::unwrap).collect();
+                assert_eq!(batches[0].index().start, range.start, "pass {pass}");
+                assert!(batches.iter().all(|batch| batch.epoch() == pass));
+                let delivered = together(&batches);
+                assert_eq!(delivered, truth_in(&dataset, range.clone(), pass), "pass {pass}");
+                seen.insert(delivered);
+            }
+            assert!(loader.next().is_none());
+            assert_eq!(seen.len(), different, "{epochs}");
         }
-        assert!(loader.next().is_none());
     }
 }
 

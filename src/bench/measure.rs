@@ -69,7 +69,7 @@ pub fn run(
         ratios.push(rates[round] / ceilings[round]);
     }
     let images_per_second = median(&mut rates);
-    let views = dataset.recipe().views.count as usize;
+    let views = dataset.recipe().views.count() as usize;
     #[allow(clippy::cast_precision_loss)]
     let image_bytes = (dataset.sample_bytes() / views) as f64;
     Ok(Report {

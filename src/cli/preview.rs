@@ -45,7 +45,7 @@ pub(super) fn run(args: &PreviewArgs, json: bool) -> Result<()> {
     let samples = tiles(&dataset, &indices, &stop)?;
     let columns = match args.columns {
         Some(columns) => usize::from(columns),
-        None => square_columns(indices.len(), dataset.recipe().views.count as usize),
+        None => square_columns(indices.len(), dataset.recipe().views.count() as usize),
     };
     let sheet = contact_sheet(&samples, columns)?;
     write_file(&args.output, &sheet.to_png()?)?;
@@ -59,10 +59,10 @@ pub(super) fn run(args: &PreviewArgs, json: bool) -> Result<()> {
             "height": height,
             "index": indices,
             "label": labels,
-            "views": dataset.recipe().views.count,
+            "views": dataset.recipe().views.count(),
         }));
     }
-    let (samples, views) = (indices.len(), dataset.recipe().views.count);
+    let (samples, views) = (indices.len(), dataset.recipe().views.count());
     print(&format!(
         "{}: {samples} sample(s) × {views} view(s), {width}×{height} pixels\n",
         args.output.display()

@@ -73,6 +73,14 @@ pub struct ImageFormat {
     pub range: [f64; 2],
 }
 
+impl Contract {
+    /// The shape of one row of each input.
+    #[must_use]
+    pub fn input_shapes(&self) -> Vec<Vec<usize>> {
+        self.inputs.iter().map(|input| input.row.clone()).collect()
+    }
+}
+
 impl ImageFormat {
     /// Values in one image.
     #[must_use]
@@ -398,7 +406,7 @@ fn image_shape(row: &[usize], layout: ImageLayout, flat: Option<[u32; 3]>) -> Re
 
 /// Refuses inputs before anything is drawn for them: a small file can declare a large latent.
 fn check_input_size(recipe: &Recipe, inputs: &[InputContract], batch: BatchSize) -> Result<()> {
-    let rows = u64::from(recipe.generator.block) * u64::from(recipe.views.count);
+    let rows = u64::from(recipe.generator.block) * u64::from(recipe.views.rows());
     let call = batch.rows_a_call(usize::try_from(rows).unwrap_or(usize::MAX)) as u64;
     let rows = rows.max(call);
     for input in inputs {
@@ -422,7 +430,7 @@ fn check_input_size(recipe: &Recipe, inputs: &[InputContract], batch: BatchSize)
 
 /// Refuses a block before anything is allocated for it.
 fn check_block_size(recipe: &Recipe, contract: &Contract) -> Result<()> {
-    let rows = u64::from(recipe.generator.block) * u64::from(recipe.views.count);
+    let rows = u64::from(recipe.generator.block) * u64::from(recipe.views.rows());
     let rows = contract.batch.rows_a_call(usize::try_from(rows).unwrap_or(usize::MAX)) as u64;
     let image = &contract.image;
     let bytes = [rows, image.channels as u64, image.height as u64, image.width as u64, 8]

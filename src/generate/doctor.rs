@@ -6,13 +6,13 @@
 
 use std::fmt;
 
-use super::contract::{Contract, InputContract};
+use super::contract::Contract;
 use super::infer::is_image;
 use super::probe::{Probe, Probed};
 use crate::error::{Result, ResultExt};
 use crate::graph::{Model, ValueInfo};
 use crate::process::resident_bytes;
-use crate::recipe::{Recipe, Role};
+use crate::recipe::{Recipe, Role, Views};
 use crate::runtime::{Runtime, SessionOptions};
 use crate::sample::{BlockInputs, Column, Sampler};
 
@@ -164,11 +164,9 @@ pub fn examine(
 ) -> Result<Diagnosis> {
     let before = resident_bytes();
     let mut one_view = recipe.clone();
-    one_view.views.count = 1;
-    one_view.views.latent.clear();
-    let elements: Vec<usize> = contract.inputs.iter().map(InputContract::elements).collect();
+    one_view.views = Views::default();
     let mut patient = Patient {
-        sampler: Sampler::new(&one_view, &elements)?,
+        sampler: Sampler::new(&one_view, &contract.input_shapes())?,
         recipe: one_view,
         probe: Probe::open(
             runtime,
@@ -182,7 +180,7 @@ pub fn examine(
         findings: Vec::new(),
         scale: 1.0,
     };
-    let rows = recipe.generator.block * recipe.views.count;
+    let rows = recipe.generator.block * recipe.views.rows();
     let block_memory_bytes =
         patient.run(0, rows).map(|_| Some(resident_bytes()?.saturating_sub(before?)));
     let block_memory_bytes = block_memory_bytes.at(|| model.name().to_owned())?;
@@ -222,7 +220,7 @@ pub fn examine(
 impl Patient<'_> {
     fn inputs(&self, first: u64, samples: u32) -> BlockInputs {
         let mut block = BlockInputs::default();
-        self.sampler.fill(first, samples, &mut block);
+        self.sampler.fill(first, samples, 0, &mut block);
         block
     }
 

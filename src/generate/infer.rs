@@ -152,7 +152,7 @@ fn fit_block(recipe: &mut Recipe, model: &Model, notes: &mut Notes) {
     if let (true, Some(Dim::Fixed(n))) = (batched, leader)
         && let Ok(n) = u32::try_from(*n)
         && n > 0
-        && !(recipe.generator.block * recipe.views.count).is_multiple_of(n)
+        && !(recipe.generator.block * recipe.views.rows()).is_multiple_of(n)
     {
         recipe.generator.block = n;
         notes.insert("generator.block".into(), format!("the model's batch is fixed at {n}"));

@@ -4,7 +4,7 @@ use super::contract::{BatchSize, InputContract};
 use super::generator::source;
 use crate::error::{Error, Kind, Result, ResultExt};
 use crate::graph::Model;
-use crate::recipe::Recipe;
+use crate::recipe::{Recipe, Views};
 use crate::runtime::{Runtime, Session, SessionOptions, Tensor};
 use crate::sample::{BlockInputs, Column, Sampler};
 
@@ -122,11 +122,11 @@ pub fn output_shape(
     batch: BatchSize,
     output: &str,
 ) -> Result<Vec<usize>> {
-    let elements: Vec<usize> = inputs.iter().map(InputContract::elements).collect();
+    let shapes: Vec<Vec<usize>> = inputs.iter().map(|input| input.row.clone()).collect();
     let mut one_view = recipe.clone();
-    one_view.views.count = 1;
+    one_view.views = Views::default();
     let mut block = BlockInputs::default();
-    Sampler::new(&one_view, &elements)?.fill(0, 1, &mut block);
+    Sampler::new(&one_view, &shapes)?.fill(0, 1, 0, &mut block);
     let options = SessionOptions::default();
     let mut probe = Probe::open(runtime, model, inputs, batch, output, &options)?;
     Ok(probe.run(&block).at(|| model.name().to_owned())?.shape)

@@ -1,12 +1,14 @@
 //! What the consumer gets.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use bytes::BytesMut;
 use half::f16;
 use ndarray::{ArrayView3, ArrayView5};
 
 use super::pool::Returns;
+use super::views::ViewGroup;
 use crate::recipe::{Dtype, Layout};
 
 /// Consecutive samples of a dataset, with all their views.
@@ -15,18 +17,21 @@ use crate::recipe::{Dtype, Layout};
 #[derive(Debug)]
 pub struct Batch {
     pub(super) index: Range<u64>,
-    pub(super) images: Images,
+    pub(super) epoch: u64,
+    pub(super) images: Vec<Images>,
     pub(super) labels: Option<Vec<i64>>,
     pub(super) latents: Option<Latents>,
 }
 
-/// Images of a batch: `[B, V, C, H, W]` or `[B, V, H, W, C]`, contiguous, aligned to 64 bytes.
+/// Images of a batch, of one group of views: `[B, V, C, H, W]` or `[B, V, H, W, C]`, contiguous,
+/// aligned to 64 bytes.
 #[derive(Debug)]
 pub struct Images {
-    pub(super) bytes: BytesMut,
-    pub(super) format: Format,
-    pub(super) samples: usize,
-    pub(super) returns: Option<Returns>,
+    name: Arc<str>,
+    bytes: BytesMut,
+    format: Format,
+    samples: usize,
+    returns: Option<Returns>,
 }
 
 /// Shape and type of the images of one sample.
@@ -66,7 +71,7 @@ impl Batch {
     /// How many samples it has: B.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.images.samples
+        self.images[0].samples
     }
 
     /// Whether it has no sample; a loader gives no such batch.
@@ -75,9 +80,21 @@ impl Batch {
         self.len() == 0
     }
 
-    /// The images.
+    /// The pass over the dataset that it belongs to; 0 is the first.
+    #[must_use]
+    pub fn epoch(&self) -> u64 {
+        self.epoch
+    }
+
+    /// The images; those of the first group, where a recipe has several.
     #[must_use]
     pub fn images(&self) -> &Images {
+        &self.images[0]
+    }
+
+    /// The images of each group of views, in the order of the recipe; never empty.
+    #[must_use]
+    pub fn groups(&self) -> &[Images] {
         &self.images
     }
 
@@ -87,7 +104,8 @@ impl Batch {
         self.labels.as_deref()
     }
 
-    /// The latents that each view was made from, `[B, V, Z]`, if they were asked for.
+    /// The latents that each view was made from, `[B, V, Z]`, views of all groups after each other,
+    /// if they were asked for.
     #[must_use]
     pub fn latents(&self) -> Option<ArrayView3<'_, f32>> {
         let latents = self.latents.as_ref()?;
@@ -96,6 +114,21 @@ impl Batch {
 }
 
 impl Images {
+    pub(super) fn new(
+        bytes: BytesMut,
+        group: &ViewGroup,
+        samples: usize,
+        returns: Option<Returns>,
+    ) -> Self {
+        Self { name: Arc::clone(&group.name), bytes, format: group.format, samples, returns }
+    }
+
+    /// The name of the group of views; empty where there is one without a name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
     /// `[B, V, C, H, W]`, or `[B, V, H, W, C]` if the recipe delivers that layout.
     #[must_use]
     pub fn shape(&self) -> [usize; 5] {

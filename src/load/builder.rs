@@ -66,8 +66,9 @@ impl LoaderBuilder {
         self
     }
 
-    /// Passes over the samples; `None` is without end. Default 1. Every pass delivers the
-    /// same samples in the same order: whoever wants new ones makes the dataset longer.
+    /// Passes over the samples; `None` is without end. Default 1. Every pass delivers the same
+    /// samples and labels in the same order, with views drawn anew unless the recipe says
+    /// `views.epochs = "same"`.
     #[must_use]
     pub fn epochs(mut self, epochs: impl Into<Option<u64>>) -> Self {
         self.settings.epochs = epochs.into();
@@ -78,6 +79,15 @@ impl LoaderBuilder {
     #[must_use]
     pub fn drop_last(mut self, drop_last: bool) -> Self {
         self.settings.drop_last = drop_last;
+        self
+    }
+
+    /// Threads that share the making of views from what the generator made. Default 0: each worker
+    /// makes those of its own blocks, which is best where the generator keeps the cores busy. With
+    /// a generator on a device, set it to the cores that are free.
+    #[must_use]
+    pub fn view_threads(mut self, threads: usize) -> Self {
+        self.settings.view_threads = threads;
         self
     }
 

@@ -3,17 +3,16 @@
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::batch::{Batch, Images};
-use super::pool::aligned;
+use super::access::Access;
+use super::batch::Batch;
+use super::planner::{labels, latents};
 use super::stream::Stream;
-use super::worker::bad_sample;
 use crate::error::{Error, Kind, Result, ResultExt};
-use crate::generate::{Builtin, Contract, Generator, InputContract, output_shape, resolve};
+use crate::generate::{Builtin, Contract, Generator, output_shape, resolve};
 use crate::graph::Model;
 use crate::recipe::{BUILTIN_PREFIX, Digest, ModelRef, Precision, Recipe, Samples};
 use crate::runtime::{Provider, Runtime, Search, SessionOptions};
 use crate::sample::{BlockInputs, Plan, Sampler};
-use crate::view::Delivery;
 
 /// A generated dataset: what `ImageFolder` is to a folder.
 ///
@@ -50,15 +49,6 @@ pub(super) struct Inner {
     runtime: &'static Runtime,
     /// The session of random access and the block it made last.
     access: Mutex<Option<Access>>,
-}
-
-#[derive(Debug)]
-struct Access {
-    generator: Generator,
-    inputs: BlockInputs,
-    /// The first sample of the block that `bytes` holds, if it holds one.
-    first: Option<u64>,
-    bytes: Vec<u64>,
 }
 
 impl Dataset {
@@ -104,10 +94,8 @@ impl Dataset {
             output_shape(runtime, &model, recipe, inputs, batch, output)
         })?;
         let digest = recipe.digest(|hasher| model.hash_into(hasher))?;
-        let elements: Vec<usize> = contract.inputs.iter().map(InputContract::elements).collect();
-        let sampler = Sampler::new(&recipe, &elements)?;
-        let delivery = Delivery::new(contract.image, &recipe.output)?;
-        let stream = Arc::new(Stream::new(&recipe, &contract, digest, sampler, delivery));
+        let sampler = Sampler::new(&recipe, &contract.input_shapes())?;
+        let stream = Arc::new(Stream::new(&recipe, &contract, digest, sampler)?);
         Ok(Self(Arc::new(Inner {
             recipe,
             model,
@@ -165,19 +153,27 @@ impl Dataset {
         self.0.recipe.samples == Samples::Finite(0)
     }
 
-    /// Bytes of one delivered sample, all views together.
+    /// Bytes of one delivered sample, all views of all groups together.
     #[must_use]
     pub fn sample_bytes(&self) -> usize {
-        self.0.stream.format.sample_bytes()
+        self.0.stream.sample_bytes()
     }
 
-    /// Everything that is drawn for sample `index`, without making its images.
+    /// Everything that is drawn for sample `index` in the first epoch, without making its images.
     ///
     /// # Errors
     /// [`Kind::Argument`] if there is no such sample.
     pub fn plan(&self, index: u64) -> Result<Plan> {
+        self.plan_in_epoch(index, 0)
+    }
+
+    /// Everything that is drawn for sample `index` in `epoch`, without making its images.
+    ///
+    /// # Errors
+    /// [`Kind::Argument`] if there is no such sample.
+    pub fn plan_in_epoch(&self, index: u64, epoch: u64) -> Result<Plan> {
         self.check_index(index)?;
-        Ok(self.0.stream.sampler.plan(index))
+        Ok(self.0.stream.sampler.plan(index, epoch))
     }
 
     /// Sample `index` as a batch of one: the same bytes that any loader delivers at that index.
@@ -189,29 +185,31 @@ impl Dataset {
     /// [`Kind::Argument`] if there is no such sample, [`Kind::Sample`] if its image is not finite,
     /// and those of the runtime.
     pub fn get(&self, index: u64) -> Result<Batch> {
+        self.get_in_epoch(index, 0)
+    }
+
+    /// As [`Dataset::get`], with the views that sample `index` has in `epoch`.
+    ///
+    /// # Errors
+    /// As [`Dataset::get`].
+    pub fn get_in_epoch(&self, index: u64, epoch: u64) -> Result<Batch> {
         self.check_index(index)?;
         let inner = &self.0;
-        let block = u64::from(inner.recipe.generator.block);
-        let first = index / block * block;
+        let stream = &inner.stream;
         let mut guard = inner.access.lock().unwrap_or_else(PoisonError::into_inner);
         let access = match &mut *guard {
             Some(access) => access,
-            empty => empty.insert(inner.new_access()?),
+            empty => empty.insert(Access::new(inner.generator()?, stream)),
         };
-        let sample_bytes = inner.stream.format.sample_bytes();
-        let place = usize::try_from(index - first).unwrap_or(0) * sample_bytes;
-        let mut bytes = aligned(sample_bytes);
-        if access.first != Some(first) {
-            access.make(inner, first, index)?;
-        }
-        let made: &[u8] = bytemuck::cast_slice(&access.bytes);
-        bytes.copy_from_slice(&made[place..][..sample_bytes]);
+        let images = access.get(stream, index, epoch)?;
         drop(guard);
+        let index = index..index + 1;
         Ok(Batch {
-            index: index..index + 1,
-            labels: inner.stream.sampler.label(index).map(|label| vec![i64::from(label)]),
-            latents: Some(super::planner::latents(&inner.stream.sampler, &(index..index + 1))),
-            images: Images { bytes, format: inner.stream.format, samples: 1, returns: None },
+            epoch,
+            images,
+            labels: labels(&stream.sampler, &index),
+            latents: Some(latents(&stream.sampler, epoch, &index)),
+            index,
         })
     }
 
@@ -228,7 +226,12 @@ impl Dataset {
     pub fn block_inputs(&self, index: u64) -> BlockInputs {
         let block = self.0.recipe.generator.block;
         let mut inputs = BlockInputs::default();
-        self.0.stream.sampler.fill(index / u64::from(block) * u64::from(block), block, &mut inputs);
+        self.0.stream.sampler.fill(
+            index / u64::from(block) * u64::from(block),
+            block,
+            0,
+            &mut inputs,
+        );
         inputs
     }
 
@@ -247,7 +250,7 @@ impl Dataset {
 impl Inner {
     /// Rows of one block: samples × views.
     pub fn rows(&self) -> usize {
-        self.recipe.generator.block as usize * self.recipe.views.count as usize
+        self.recipe.generator.block as usize * self.recipe.views.rows() as usize
     }
 
     pub fn generator(&self) -> Result<Generator> {
@@ -257,45 +260,6 @@ impl Inner {
             dimensions: Vec::new(),
         };
         Generator::open(self.runtime, &self.model, &self.contract, self.rows(), &options)
-    }
-
-    fn new_access(&self) -> Result<Access> {
-        let bytes = self.recipe.generator.block as usize * self.stream.format.sample_bytes();
-        Ok(Access {
-            generator: self.generator()?,
-            inputs: BlockInputs::default(),
-            first: None,
-            bytes: vec![0; bytes.div_ceil(8)],
-        })
-    }
-}
-
-impl Access {
-    /// Makes the block from `first` on. A bad image spoils only its own sample: it is an error if
-    /// that is `wanted`, and otherwise the block is not kept.
-    fn make(&mut self, inner: &Inner, first: u64, wanted: u64) -> Result<()> {
-        self.first = None;
-        inner.stream.sampler.fill(first, inner.recipe.generator.block, &mut self.inputs);
-        let (views, image) = (inner.stream.format.views, inner.stream.format.image_bytes());
-        let len = inner.stream.delivery.format().len();
-        let bytes: &mut [u8] = bytemuck::cast_slice_mut(&mut self.bytes);
-        let mut whole = true;
-        self.generator.run(&self.inputs, &mut |first_row, rows| {
-            for row in 0..rows.len() / len {
-                let out = &mut bytes[(first_row + row) * image..][..image];
-                let values = rows.slice(row * len..(row + 1) * len);
-                if let Err(bad) = inner.stream.delivery.write(values, out) {
-                    let (i, view) = ((first_row + row) / views, (first_row + row) % views);
-                    if first + i as u64 == wanted {
-                        return Err(bad_sample(wanted, view, bad.value));
-                    }
-                    whole = false;
-                }
-            }
-            Ok(())
-        })?;
-        self.first = whole.then_some(first);
-        Ok(())
     }
 }
 

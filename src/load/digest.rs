@@ -7,7 +7,7 @@ use crate::error::{Error, Kind, Result};
 
 /// BLAKE3 of every sample of a range, and of all of them together.
 ///
-/// A sample's digest is over its delivered image bytes (all views) followed by its label as a
+/// A sample's digest is over its delivered image bytes (all views of all groups) followed by its label as a
 /// little-endian `i64`, if it has one. The digest of a range is over the samples' digests in the
 /// order of their indices, so parts that were made apart can be put together.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -36,7 +36,9 @@ impl SampleDigests {
     pub fn add(&mut self, batch: &Batch) {
         for (i, index) in batch.index().enumerate() {
             let mut hasher = blake3::Hasher::new();
-            hasher.update(batch.images().sample_bytes(i));
+            for images in batch.groups() {
+                hasher.update(images.sample_bytes(i));
+            }
             if let Some(labels) = batch.labels() {
                 hasher.update(&labels[i].to_le_bytes());
             }

@@ -27,13 +27,21 @@ const LOOK: Duration = Duration::from_millis(50);
 struct Pending {
     epoch: u64,
     step: Step,
-    returns: Returns,
+    returns: Vec<Returns>,
     labels: Option<Vec<i64>>,
     latents: Option<Latents>,
-    parts: Vec<(usize, BytesMut)>,
+    parts: Vec<Part>,
     missing: usize,
     /// The failure nearest to the batch's beginning, and where that is.
     error: Option<(usize, Error)>,
+}
+
+/// Consecutive samples of a batch; `bytes` for each group of views.
+#[derive(Debug)]
+struct Part {
+    offset: usize,
+    samples: usize,
+    bytes: Vec<BytesMut>,
 }
 
 /// Batches in order. Ends after the last one, or after the first error.
@@ -86,9 +94,9 @@ impl InOrder {
                     error: None,
                 });
             }
-            Event::Part { sequence, offset, bytes } => {
+            Event::Part { sequence, offset, samples, bytes } => {
                 if let Some(pending) = self.get(sequence) {
-                    pending.parts.push((offset, bytes));
+                    pending.parts.push(Part { offset, samples, bytes });
                 }
             }
             Event::Failed { sequence, offset, error } => {
@@ -108,11 +116,11 @@ impl InOrder {
 
     /// The oldest batch, if it is complete, or has failed and is complete up to there: so the
     /// error is the same however the workers' timing falls.
-    fn ready(&mut self, sample_bytes: usize) -> Option<Pending> {
+    fn ready(&mut self) -> Option<Pending> {
         let oldest = self.pending.front()?;
         let wanted = oldest.error.as_ref().map_or(oldest.missing, |(offset, _)| *offset);
-        let before = oldest.parts.iter().filter(|(offset, _)| *offset < wanted);
-        let made: usize = before.map(|(_, part)| part.len() / sample_bytes).sum();
+        let before = oldest.parts.iter().filter(|part| part.offset < wanted);
+        let made: usize = before.map(|part| part.samples).sum();
         if made < wanted {
             return None;
         }
@@ -194,13 +202,12 @@ impl Loader {
     fn wait(&mut self) -> Option<Result<Pending>> {
         let events = self.events.as_ref()?;
         let begun = Instant::now();
-        let sample_bytes = self.context.stream.format.sample_bytes();
         self.held_up = false;
         let result = loop {
             if self.user_stop.is_stopped() {
                 break Some(Err(interrupted()));
             }
-            if let Some(ready) = self.in_order.ready(sample_bytes) {
+            if let Some(ready) = self.in_order.ready() {
                 break Some(Ok(ready));
             }
             if self.in_order.planned_all && self.in_order.pending.is_empty() {
@@ -225,28 +232,30 @@ impl Loader {
         if let Some((_, error)) = error {
             return Err(error);
         }
-        parts.sort_unstable_by_key(|(offset, _)| *offset);
-        let mut parts = parts.into_iter().map(|(_, bytes)| bytes);
-        let mut bytes = parts.next().unwrap_or_default();
+        parts.sort_unstable_by_key(|part| part.offset);
+        let mut parts = parts.into_iter().map(|part| part.bytes);
+        let mut buffers = parts.next().unwrap_or_default();
         for part in parts {
-            debug_assert_eq!(bytes.as_ptr().wrapping_add(bytes.len()), part.as_ptr(), "no copy");
-            bytes.unsplit(part);
+            for (bytes, part) in buffers.iter_mut().zip(part) {
+                debug_assert_eq!(bytes.as_ptr().wrapping_add(bytes.len()), part.as_ptr(), "no copy");
+                bytes.unsplit(part);
+            }
         }
         let samples = step.range.end - step.range.start;
         (self.state.epoch, self.state.next) = self.passes.after(epoch, &step);
-        let images = samples * self.context.stream.format.views as u64;
+        let images = samples * self.context.stream.views() as u64;
         self.delivered = (self.delivered.0 + samples, self.delivered.1 + images);
-        let images = Images {
-            bytes,
-            format: self.context.stream.format,
-            samples: usize::try_from(samples).unwrap_or(usize::MAX),
-            returns: Some(returns),
-        };
+        let samples_here = usize::try_from(samples).unwrap_or(usize::MAX);
+        let groups = buffers.into_iter().zip(&self.context.stream.groups).zip(returns);
+        let images = groups.map(|((bytes, group), returns)| {
+            Images::new(bytes, group, samples_here, Some(returns))
+        });
+        let images = images.collect();
         self.context.credits.give(samples);
         if self.held_up {
             self.context.credits.wake();
         }
-        Ok(Batch { index: step.range, images, labels, latents })
+        Ok(Batch { index: step.range, epoch, images, labels, latents })
     }
 
     /// Counts the last step also where nothing of it was left for this rank, so that all ranks say

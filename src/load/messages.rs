@@ -4,6 +4,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use bytes::BytesMut;
+use rayon::ThreadPool;
 
 use super::batch::Latents;
 use super::credits::Credits;
@@ -25,11 +26,14 @@ pub(super) struct Context {
     /// Samples that the consumer has taken.
     pub credits: Credits,
     pub counters: Counters,
+    /// Threads that make views beside the workers, if there are.
+    pub view_threads: Option<ThreadPool>,
 }
 
 /// One generator call: a block, and where its images go.
 #[derive(Debug)]
 pub(super) struct Job {
+    pub epoch: u64,
     /// The first sample of the block.
     pub first: u64,
     pub inputs: BlockInputs,
@@ -44,8 +48,8 @@ pub(super) struct Piece {
     pub samples: Range<u64>,
     /// Where in the batch, in samples.
     pub offset: usize,
-    /// The part of the batch's buffer.
-    pub out: BytesMut,
+    /// The part of the batch's buffers, one for each group of views.
+    pub out: Vec<BytesMut>,
     /// The first of its images that may not be delivered.
     pub error: Option<Error>,
 }
@@ -57,12 +61,12 @@ pub(super) enum Event {
     Opened {
         epoch: u64,
         step: Step,
-        returns: Returns,
+        returns: Vec<Returns>,
         labels: Option<Vec<i64>>,
         latents: Option<Latents>,
     },
-    /// A part of a batch is made; `offset` in samples.
-    Part { sequence: u64, offset: usize, bytes: BytesMut },
+    /// A part of a batch is made; `offset` in samples, `bytes` for each group of views.
+    Part { sequence: u64, offset: usize, samples: usize, bytes: Vec<BytesMut> },
     /// A block could not be made. Its images would go to this batch from `offset` on.
     Failed { sequence: u64, offset: usize, error: Error },
     /// Every batch has been planned.

@@ -7,6 +7,7 @@
 //!
 //! The room knows threads but no file formats.
 
+mod access;
 mod batch;
 mod builder;
 mod credits;
@@ -23,6 +24,7 @@ mod statistics;
 mod stream;
 #[cfg(test)]
 mod tests;
+mod views;
 mod worker;
 
 pub use batch::{Batch, Images};

@@ -14,6 +14,7 @@ use super::messages::{Context, Event, Job, Piece};
 use super::pool::Pool;
 use super::shares::{Passes, Step};
 use super::state::State;
+use super::views::ViewGroup;
 use crate::sample::{BlockInputs, Sampler};
 
 /// A piece before it has memory.
@@ -29,7 +30,8 @@ struct Cut {
 #[derive(Debug)]
 struct Open {
     sequence: u64,
-    rest: BytesMut,
+    /// What is not cut off yet of each group's buffer.
+    rest: Vec<BytesMut>,
 }
 
 pub(super) struct Planner {
@@ -39,7 +41,8 @@ pub(super) struct Planner {
     pub state: State,
     /// Samples that may be under way.
     pub window: u64,
-    pub pool: Pool,
+    /// One for each group of views.
+    pub pools: Vec<Pool>,
     pub jobs: Sender<Job>,
     pub events: Sender<Event>,
     /// Inputs that workers have done with.
@@ -100,35 +103,42 @@ impl Planner {
         let first = group.first()?.samples.start / block * block;
         let mut inputs = self.used.try_recv().unwrap_or_default();
         let (stream, want_latents) = (&self.context.stream, self.context.want_latents);
-        stream.sampler.fill(first, stream.block, &mut inputs);
+        let epoch = group.first()?.epoch;
+        stream.sampler.fill(first, stream.block, epoch, &mut inputs);
         self.context.counters.latents.add(drawing.elapsed());
 
-        let sample_bytes = self.context.stream.format.sample_bytes();
         let mut pieces = Vec::with_capacity(group.len());
         for cut in group {
             if open.as_ref().is_none_or(|open| open.sequence != cut.sequence) {
                 let samples = usize::try_from(length(&cut.step.range)).ok()?;
-                let rest = self.pool.take(samples * sample_bytes);
+                let take = |(pool, group): (&Pool, &ViewGroup)| {
+                    pool.take(samples * group.format.sample_bytes())
+                };
+                let rest = self.pools.iter().zip(&stream.groups).map(take).collect();
                 *open = Some(Open { sequence: cut.sequence, rest });
                 self.events
                     .send(Event::Opened {
                         epoch: cut.epoch,
                         step: cut.step.clone(),
-                        returns: self.pool.returns(),
+                        returns: self.pools.iter().map(Pool::returns).collect(),
                         labels: labels(&stream.sampler, &cut.step.range),
-                        latents: want_latents.then(|| latents(&stream.sampler, &cut.step.range)),
+                        latents: want_latents
+                            .then(|| latents(&stream.sampler, cut.epoch, &cut.step.range)),
                     })
                     .ok()?;
             }
             let samples = usize::try_from(length(&cut.samples)).ok()?;
             let rest = &mut open.as_mut()?.rest;
-            let tail = rest.split_off(samples * sample_bytes);
-            let out = std::mem::replace(rest, tail);
+            let cut_off = |(rest, group): (&mut BytesMut, &ViewGroup)| {
+                let tail = rest.split_off(samples * group.format.sample_bytes());
+                std::mem::replace(rest, tail)
+            };
+            let out = rest.iter_mut().zip(&stream.groups).map(cut_off).collect();
             let offset = usize::try_from(cut.samples.start - cut.step.range.start).ok()?;
             let (sequence, samples) = (cut.sequence, cut.samples);
             pieces.push(Piece { sequence, samples, offset, out, error: None });
         }
-        Some(Job { first, inputs, pieces })
+        Some(Job { epoch, first, inputs, pieces })
     }
 }
 
@@ -138,32 +148,33 @@ pub(super) fn labels(sampler: &Sampler, index: &std::ops::Range<u64>) -> Option<
 }
 
 /// The latents of every view of some samples: `[samples, V, Z]`.
-pub(super) fn latents(sampler: &Sampler, index: &std::ops::Range<u64>) -> Latents {
-    let (views, len) = (sampler.views() as usize, sampler.latent_len());
+pub(super) fn latents(
+    sampler: &Sampler,
+    epoch: u64,
+    index: &std::ops::Range<u64>,
+) -> Latents {
+    let (views, len) = (sampler.row_of_view().len(), sampler.latent_len());
     let samples = usize::try_from(index.end - index.start).unwrap_or(0);
     let mut values = vec![0.0; samples * views * len];
     let mut block = BlockInputs::default();
     for (sample, out) in index.clone().zip(values.chunks_mut((views * len).max(1))) {
-        sampler.fill(sample, 1, &mut block);
-        for (view, out) in out.chunks_mut(len.max(1)).enumerate() {
-            sampler.latent_of_row(&block, view, out);
+        sampler.fill(sample, 1, epoch, &mut block);
+        for (row, out) in sampler.row_of_view().iter().zip(out.chunks_mut(len.max(1))) {
+            sampler.latent_of_row(&block, *row, out);
         }
     }
     Latents { values, shape: [samples, views, len] }
 }
 
-/// The next run of cuts that lie in one block, in rising order.
+/// The next run of cuts that lie in one block of one pass, in rising order.
 fn next_block(cuts: &mut Peekable<impl Iterator<Item = Cut>>, block: u32) -> Option<Vec<Cut>> {
     let block = u64::from(block);
     let first = cuts.next()?;
-    let number = first.samples.start / block;
-    let mut end = first.samples.end;
+    let (epoch, number) = (first.epoch, first.samples.start / block);
     let mut group = vec![first];
-    // A pass that begins anew goes back, so a small dataset does not make one endless group.
     while let Some(cut) =
-        cuts.next_if(|cut| cut.samples.start / block == number && cut.samples.start >= end)
+        cuts.next_if(|cut| cut.epoch == epoch && cut.samples.start / block == number)
     {
-        end = cut.samples.end;
         group.push(cut);
     }
     Some(group)

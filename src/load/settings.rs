@@ -14,6 +14,7 @@ use super::shares::{Passes, Share};
 use super::state::{State, Stop};
 use super::statistics::Counters;
 use super::stream::Stream;
+use super::views::pool;
 use super::worker::{MakeRows, Worker};
 use crate::error::{Error, Kind, Result};
 
@@ -40,6 +41,7 @@ pub(super) struct Settings {
     pub epochs: Option<u64>,
     pub drop_last: bool,
     pub latents: bool,
+    pub view_threads: usize,
     pub state: Option<State>,
     pub stop: Stop,
 }
@@ -57,6 +59,7 @@ impl Default for Settings {
             epochs: Some(1),
             drop_last: false,
             latents: false,
+            view_threads: 0,
             state: None,
             stop: Stop::new(),
         }
@@ -124,6 +127,7 @@ impl Settings {
             stop: Stop::new(),
             credits: Credits::default(),
             counters: Counters::default(),
+            view_threads: pool(self.view_threads)?,
         });
         let whole = |n: u64| usize::try_from(n).unwrap_or(usize::MAX);
         let batches = whole(window / self.batch as u64 + 2);
@@ -151,7 +155,11 @@ impl Settings {
             passes: passes.clone(),
             state: state.clone(),
             window,
-            pool: Pool::new(self.batch * stream.format.sample_bytes(), batches),
+            pools: stream
+                .groups
+                .iter()
+                .map(|group| Pool::new(self.batch * group.format.sample_bytes(), batches))
+                .collect(),
             jobs: job_sender,
             events: event_sender,
             used,
@@ -163,7 +171,7 @@ impl Settings {
     /// Samples that may be under way, and the batches that makes.
     fn window(&self, stream: &Stream, workers: usize) -> Result<(u64, usize)> {
         let (batch, block) = (self.batch as u64, u64::from(stream.block));
-        let (sample, workers) = (stream.format.sample_bytes() as u64, workers as u64);
+        let (sample, workers) = (stream.sample_bytes() as u64, workers as u64);
         let each = sample + BOOKKEEPING.div_ceil(batch) + BOOKKEEPING.div_ceil(block);
         // Inputs wait for every worker, are with every worker, are bound to every session, and
         // one is being drawn.

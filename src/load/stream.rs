@@ -1,17 +1,25 @@
 //! What is streamed: all that the pipeline needs of a dataset, as plain values.
 
 use super::batch::Format;
-use crate::generate::{Contract, InputContract};
-use crate::recipe::{Digest, Recipe};
-use crate::sample::Sampler;
+use super::views::{ViewAt, ViewGroup};
+use crate::error::Result;
+use crate::generate::{Contract, ImageFormat, InputContract};
+use crate::recipe::{Digest, Output, Recipe};
+use crate::sample::{PixelSampler, Sampler};
 use crate::view::Delivery;
 
 /// A dataset without its model and runtime. Sessions, or stand-ins for them, come from elsewhere.
 #[derive(Debug)]
 pub(super) struct Stream {
     pub sampler: Sampler,
-    pub delivery: Delivery,
-    pub format: Format,
+    pub pixels: PixelSampler,
+    /// What the generator makes.
+    pub image: ImageFormat,
+    pub groups: Vec<ViewGroup>,
+    /// The views that are made from each row of a sample.
+    pub views_of_row: Vec<Vec<ViewAt>>,
+    /// Whether views are the generator's rows, one after the other, in one group.
+    pub plain: bool,
     /// Samples a block.
     pub block: u32,
     /// One past the last sample.
@@ -29,29 +37,75 @@ impl Stream {
         contract: &Contract,
         digest: Digest,
         sampler: Sampler,
-        delivery: Delivery,
-    ) -> Self {
-        let image = &contract.image;
-        let rows = recipe.generator.block as usize * recipe.views.count as usize;
+    ) -> Result<Self> {
+        let image = contract.image;
+        let pixels = PixelSampler::new(recipe, [image.channels, image.height, image.width])?;
+        let groups = groups(recipe, image, &pixels)?;
+        let views_of_row = views_of_row(recipe, &sampler);
+        let rows = recipe.generator.block as usize * sampler.rows();
         let row: usize = contract.inputs.iter().map(InputContract::elements).sum();
-        let pixels = contract.batch.rows_a_call(rows) * image.len();
-        Self {
+        let values = contract.batch.rows_a_call(rows) * image.len();
+        let in_turn = sampler.row_of_view().iter().copied().eq(0..sampler.rows());
+        Ok(Self {
+            plain: in_turn && groups.len() == 1 && !groups[0].drawn,
             sampler,
-            delivery,
-            format: Format {
-                views: recipe.views.count as usize,
-                channels: image.channels,
-                height: image.height,
-                width: image.width,
-                dtype: recipe.output.dtype,
-                layout: recipe.output.layout,
-            },
+            pixels,
+            image,
+            groups,
+            views_of_row,
             block: recipe.generator.block,
             end: recipe.samples.end(),
             digest,
             input_bytes: (rows as u64).saturating_mul((row * size_of::<f32>()) as u64),
-            output_bytes: (pixels as u64)
+            output_bytes: (values as u64)
                 .saturating_mul(contract.element.size_of().unwrap_or(8) as u64),
-        }
+        })
     }
+
+    /// Views of a sample, all groups together.
+    pub fn views(&self) -> usize {
+        self.sampler.row_of_view().len()
+    }
+
+    /// Bytes of one delivered sample, all groups together.
+    pub fn sample_bytes(&self) -> usize {
+        self.groups.iter().map(|group| group.format.sample_bytes()).sum()
+    }
+}
+
+fn groups(recipe: &Recipe, image: ImageFormat, pixels: &PixelSampler) -> Result<Vec<ViewGroup>> {
+    let one = |(number, group): (usize, &crate::recipe::Group)| {
+        let drawn = !pixels.is_empty(number);
+        let [channels, height, width] = pixels.image(number);
+        let canvas = ImageFormat { channels, height, width, interleaved: false, range: [0.0, 1.0] };
+        let output = match pixels.normalise(number) {
+            Some(normalise) => Output { normalise: Some(normalise.clone()), ..recipe.output.clone() },
+            None => recipe.output.clone(),
+        };
+        Ok(ViewGroup {
+            name: group.name.as_str().into(),
+            format: Format {
+                views: group.count as usize,
+                channels,
+                height,
+                width,
+                dtype: output.dtype,
+                layout: output.layout,
+            },
+            delivery: Delivery::new(if drawn { canvas } else { image }, &output)?,
+            drawn,
+        })
+    };
+    recipe.views.groups.iter().enumerate().map(one).collect()
+}
+
+fn views_of_row(recipe: &Recipe, sampler: &Sampler) -> Vec<Vec<ViewAt>> {
+    let mut rows = vec![Vec::new(); sampler.rows()];
+    let places = recipe.views.groups.iter().enumerate().flat_map(|(group, views)| {
+        (0..views.count as usize).map(move |view| (group, view))
+    });
+    for (number, ((group, view), row)) in places.zip(sampler.row_of_view()).enumerate() {
+        rows[*row].push(ViewAt { group, view, number });
+    }
+    rows
 }

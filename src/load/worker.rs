@@ -9,11 +9,11 @@ use crossbeam::channel::{Receiver, Sender};
 
 use super::messages::{Context, Event, Job, Piece};
 use super::state::interrupted;
+use super::views::{Rows, make_views};
 use crate::error::{Error, Kind, Result};
 use crate::generate::Generator;
 use crate::runtime::TensorView;
 use crate::sample::BlockInputs;
-use crate::view::Delivery;
 
 /// Makes the rows of a block; a [`Generator`], or a stand-in that misbehaves in tests.
 pub(super) trait MakeRows: Send {
@@ -71,9 +71,10 @@ impl Worker {
                 // A maker that has failed is not trusted with another block.
                 return;
             }
-            for Piece { sequence, offset, out, error, .. } in job.pieces {
+            for Piece { sequence, samples, offset, out, error } in job.pieces {
+                let samples = usize::try_from(samples.end - samples.start).unwrap_or(usize::MAX);
                 let event = match error {
-                    None => Event::Part { sequence, offset, bytes: out },
+                    None => Event::Part { sequence, offset, samples, bytes: out },
                     Some(error) => Event::Failed { sequence, offset, error },
                 };
                 if self.events.send(event).is_err() {
@@ -88,13 +89,13 @@ impl Worker {
         let Self { context, maker, .. } = self;
         let begun = Instant::now();
         let mut delivering = Duration::ZERO;
-        let (delivery, views) = (&context.stream.delivery, context.stream.format.views);
         maker.make(&job.inputs, &mut |first_row, rows| {
             if context.stop.is_stopped() {
                 return Err(interrupted());
             }
             let arrived = Instant::now();
-            deliver(delivery, views, job.first, &mut job.pieces, first_row, rows);
+            let rows = Rows { epoch: job.epoch, sample: job.first, first: first_row, values: rows };
+            make_views(&context.stream, rows, &mut job.pieces, context.view_threads.as_ref());
             delivering += arrived.elapsed();
             context.counters.calls.fetch_add(1, Ordering::Relaxed);
             Ok(())
@@ -102,36 +103,6 @@ impl Worker {
         context.counters.views.add(delivering);
         context.counters.generator.add(begun.elapsed().saturating_sub(delivering));
         Ok(())
-    }
-}
-
-/// Writes those of `rows` that belong to `pieces` to their places. `first_row` is the number of
-/// the first of `rows` in the block, whose first sample is `first`. An image that may not be
-/// delivered spoils its own piece alone.
-fn deliver(
-    delivery: &Delivery,
-    views: usize,
-    first: u64,
-    pieces: &mut [Piece],
-    first_row: usize,
-    rows: TensorView<'_>,
-) {
-    let (image, bytes) = (delivery.format().len(), delivery.image_bytes());
-    let here = first_row..first_row + rows.len() / image;
-    for piece in pieces {
-        let row_of = |sample: u64| usize::try_from(sample - first).unwrap_or(usize::MAX) * views;
-        let wanted = row_of(piece.samples.start)..row_of(piece.samples.end);
-        let both = here.start.max(wanted.start)..here.end.min(wanted.end);
-        if both.is_empty() {
-            continue;
-        }
-        let source = rows.slice((both.start - here.start) * image..(both.end - here.start) * image);
-        let target = (both.start - wanted.start) * bytes..(both.end - wanted.start) * bytes;
-        if let Err(bad) = delivery.write(source, &mut piece.out[target]) {
-            let row = both.start + bad.row;
-            let (sample, view) = (first + (row / views) as u64, row % views);
-            piece.error.get_or_insert_with(|| bad_sample(sample, view, bad.value));
-        }
     }
 }
 

@@ -3,7 +3,7 @@
 use std::fmt::{self, Write as _};
 use std::str::FromStr;
 
-use super::{Balance, Distribution, Encoding, LatentOp, Recipe, Role, invalid};
+use super::{Balance, Distribution, Encoding, Recipe, Role, invalid};
 use crate::error::{Error, Result};
 
 /// Changes whenever equal recipes give other bytes than before.
@@ -90,12 +90,7 @@ fn text(recipe: &Recipe) -> String {
         output.range,
         output.shape
     );
-    let _ = writeln!(text, "views {}", recipe.views.count);
-    for op in &recipe.views.latent {
-        let _ = match op {
-            LatentOp::Gaussian { std } => writeln!(text, "latent gaussian {std:?}"),
-        };
-    }
+    text.push_str(&recipe.views.canonical());
     let output = &recipe.output;
     let _ = writeln!(text, "deliver {} {}", output.dtype.name(), output.layout.name());
     if let Some(normalise) = &output.normalise {

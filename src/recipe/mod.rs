@@ -9,18 +9,22 @@
 mod canonical;
 mod edit;
 mod inputs;
+mod latent_op;
 mod parse;
 mod pixel_op;
 mod read;
 mod types;
+mod views;
 mod write;
 
 pub use canonical::Digest;
+pub use latent_op::{LatentKind, LatentOp, Path as LatentPath, Truncate};
 pub use pixel_op::{Axis, EraseValue, Filter, Padding, PixelKind, PixelOp, Sampling, Size};
 pub use types::{
-    Balance, Class, Distribution, Dtype, Encoding, Generator, GeneratorOutput, ImageLayout,
-    LatentOp, Layout, ModelRef, Normalise, Output, Precision, Role, Samples, Views,
+    Balance, Class, Distribution, Dtype, Encoding, Generator, GeneratorOutput, ImageLayout, Layout,
+    ModelRef, Normalise, Output, Precision, Role, Samples,
 };
+pub use views::{Epochs, Group, Span, Views};
 pub use write::Notes;
 
 use std::path::{Path, PathBuf};

@@ -7,8 +7,8 @@ use toml_edit::Document;
 use super::inputs::inputs;
 use super::read::{Field, Source, Table};
 use super::{
-    BUILTIN_PREFIX, Dtype, Generator, GeneratorOutput, ImageLayout, LatentOp, Layout, MAX_BLOCK,
-    MAX_SAMPLES, MAX_VIEWS, ModelRef, Normalise, Output, Precision, Recipe, Role, Samples, Views,
+    BUILTIN_PREFIX, Dtype, Generator, GeneratorOutput, ImageLayout, Layout, MAX_BLOCK, MAX_SAMPLES,
+    ModelRef, Normalise, Output, Precision, Recipe, Role, Samples, Views, views,
 };
 use crate::error::Result;
 
@@ -39,8 +39,8 @@ pub(super) fn recipe(text: &str, file: &str, name: &str, folder: &Path) -> Resul
             generator(root.require("generator", help)?.table()?)?
         },
         views: match root.get("views") {
-            Some(field) => views(field.table()?)?,
-            None => Views { count: 1, latent: Vec::new() },
+            Some(field) => views::read(field.table()?)?,
+            None => Views::default(),
         },
         output: match root.get("output") {
             Some(field) => output(field.table()?)?,
@@ -149,30 +149,6 @@ fn shape(field: &Field<'_>) -> Result<[u32; 3]> {
     <[u32; 3]>::try_from(sides).map_err(|_| field.error("must be [channels, height, width]"))
 }
 
-fn views(table: Table<'_>) -> Result<Views> {
-    let views = Views {
-        count: match table.get("count") {
-            Some(field) => field.small(1..u64::from(MAX_VIEWS) + 1)?,
-            None => 1,
-        },
-        latent: match table.get("latent") {
-            Some(field) => field.items()?.iter().map(latent_op).collect::<Result<_>>()?,
-            None => Vec::new(),
-        },
-    };
-    table.finish()?;
-    Ok(views)
-}
-
-fn latent_op(field: &Field<'_>) -> Result<LatentOp> {
-    let table = field.table()?;
-    table.require("op", "op = \"gaussian\"")?.one_of(&[("gaussian", ())])?;
-    let std = table.require("std", "std = 0.5: how far neighbours are, in units of the latent")?;
-    let std = std.number_where("0 or more", |std| std >= 0.0)?;
-    table.finish()?;
-    Ok(LatentOp::Gaussian { std })
-}
-
 fn output(table: Table<'_>) -> Result<Output> {
     let dtype = match table.get("dtype") {
         Some(field) => field.one_of(&Dtype::ALL)?,
@@ -195,7 +171,7 @@ fn output(table: Table<'_>) -> Result<Output> {
     Ok(Output { dtype, layout, normalise })
 }
 
-fn normalise(table: Table<'_>) -> Result<Normalise> {
+pub(super) fn normalise(table: Table<'_>) -> Result<Normalise> {
     let help = "one number for each channel, on values in [0, 1]";
     let (mean, std) = (table.require("mean", help)?, table.require("std", help)?);
     let one_or_four = |field: &Field<'_>| {
@@ -216,7 +192,7 @@ fn normalise(table: Table<'_>) -> Result<Normalise> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::recipe::Distribution;
+    use crate::recipe::{Distribution, LatentKind, LatentOp, Span};
 
     const DESIGN: &str = r#"
 name    = "digits"
@@ -258,7 +234,9 @@ layout = "NCHW"
     fn the_documented_recipe_is_read() {
         let recipe = parse(DESIGN).unwrap();
         assert_eq!(recipe.samples, Samples::Finite(60_000));
-        assert_eq!(recipe.views.latent, [LatentOp::Gaussian { std: 0.5 }]);
+        let [group] = &recipe.views.groups[..] else { panic!("one group") };
+        let kind = LatentKind::Gaussian { std: Span::fixed(0.5) };
+        assert_eq!(group.latent, [LatentOp { inputs: Vec::new(), kind }]);
         assert_eq!(
             recipe.generator.inputs[0],
             ("z".into(), Role::Latent(Distribution::Normal { truncation: Some(2.0) }))
@@ -270,7 +248,7 @@ layout = "NCHW"
     fn a_minimal_recipe_has_documented_defaults() {
         let recipe = parse("[generator]\nmodel = \"g.onnx\"\n").unwrap();
         assert_eq!((recipe.seed, recipe.samples), (0, Samples::Endless));
-        assert_eq!((recipe.generator.block, recipe.views.count), (32, 1));
+        assert_eq!((recipe.generator.block, recipe.views.count()), (32, 1));
         assert_eq!(recipe.name, "r");
     }
 

@@ -1,6 +1,8 @@
 //! Operations on the image, in torchvision's meaning of their names: `views.pixel`.
 
 use super::Normalise;
+use super::read::Field;
+use crate::error::Result;
 
 /// A change of the image, drawn anew for each view.
 #[derive(Debug, Clone, PartialEq)]
@@ -176,7 +178,19 @@ pub enum Axis {
 pub enum EraseValue {
     /// One intensity, or one for each channel.
     Constant(Vec<f64>),
-    /// Independent standard normal values (torchvision's `"random"`), clamped to `[0, 1]` unless
-    /// the view is delivered as floats.
+    /// Independent standard normal values (torchvision's `"random"`), clamped to `[0, 1]`, where
+    /// the values of an image lie.
     Noise,
+}
+
+impl PixelOp {
+    pub(super) fn read_list(field: &Field<'_>) -> Result<Vec<Self>> {
+        let _ = field;
+        todo!("pixel ops")
+    }
+
+    /// As an inline table that [`PixelOp::read_list`] reads back.
+    pub(super) fn to_toml(&self) -> String {
+        todo!("pixel ops")
+    }
 }

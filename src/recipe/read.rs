@@ -102,6 +102,8 @@ impl<'a> Table<'a> {
 enum Node<'a> {
     Item(&'a Item),
     Value(&'a Value),
+    /// One of an array of tables.
+    Table(&'a toml_edit::Table),
 }
 
 /// One value with its path, ready to be read as one type or another.
@@ -122,6 +124,7 @@ impl<'a> Field<'a> {
         let found = match &self.node {
             Node::Item(item) => item.type_name(),
             Node::Value(value) => value.type_name(),
+            Node::Table(_) => "table",
         };
         self.error(format!("must be {wanted}, not {}", article(found)))
     }
@@ -129,7 +132,7 @@ impl<'a> Field<'a> {
     fn value(&self) -> Option<&'a Value> {
         match self.node {
             Node::Value(value) => Some(value),
-            Node::Item(_) => None,
+            Node::Item(_) | Node::Table(_) => None,
         }
     }
 
@@ -198,6 +201,7 @@ impl<'a> Field<'a> {
         let table: &'a dyn TableLike = match self.node {
             Node::Item(item) => item.as_table_like(),
             Node::Value(value) => value.as_inline_table().map(|table| table as &dyn TableLike),
+            Node::Table(table) => Some(table as &dyn TableLike),
         }
         .ok_or_else(|| self.wrong_type("a table"))?;
         Ok(Table {
@@ -223,15 +227,16 @@ impl<'a> Field<'a> {
         self.value().is_some_and(Value::is_str)
     }
 
-    /// The elements of an array; also of an array of tables (`[[views.latent]]`).
+    /// The elements of an array; also of an array of tables (`[[views.groups]]`).
     pub fn items(&self) -> Result<Vec<Field<'a>>> {
         if let Node::Item(Item::ArrayOfTables(tables)) = self.node {
-            // Elements keep the array's span: a table in it has one of its own.
-            return Err(self.error("must be an array of inline tables").help(format!(
-                "write {} = [ {{ … }} ] ({} given)",
-                self.path,
-                tables.len()
-            )));
+            let field = |(i, table): (usize, &'a toml_edit::Table)| Field {
+                source: self.source,
+                path: format!("{}[{i}]", self.path),
+                span: table.span().or_else(|| self.span.clone()),
+                node: Node::Table(table),
+            };
+            return Ok(tables.iter().enumerate().map(field).collect());
         }
         let array = self.array().ok_or_else(|| self.wrong_type("an array"))?;
         let field = |(i, value): (usize, &'a Value)| Field {
@@ -241,6 +246,23 @@ impl<'a> Field<'a> {
             node: Node::Value(value),
         };
         Ok(array.iter().enumerate().map(field).collect())
+    }
+
+    /// `true` or `false`.
+    pub fn bool(&self) -> Result<bool> {
+        let value = self.value().and_then(Value::as_bool);
+        value.ok_or_else(|| self.wrong_type("true or false"))
+    }
+
+    /// Two rising finite numbers for which `fits` holds; `wanted` says what that means.
+    pub fn interval(&self, wanted: &str, fits: impl Fn(f64) -> bool) -> Result<[f64; 2]> {
+        let ends = self.items()?;
+        let ends: Vec<f64> =
+            ends.iter().map(|end| end.number_where(wanted, &fits)).collect::<Result<_>>()?;
+        match ends[..] {
+            [low, high] if low <= high => Ok([low, high]),
+            _ => Err(self.error("must be [low, high], low first")),
+        }
     }
 
     /// An array of finite numbers.

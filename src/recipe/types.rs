@@ -195,26 +195,6 @@ impl ImageLayout {
     }
 }
 
-/// The `[views]` table: what one sample gives.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Views {
-    /// Images a sample; V in `[B, V, C, H, W]`. Default 1.
-    pub count: u32,
-    /// What is done to the anchor latent for each view, in this order. Default nothing.
-    pub latent: Vec<LatentOp>,
-}
-
-/// A change of the latent, drawn anew for each view.
-#[derive(Debug, Clone, PartialEq)]
-pub enum LatentOp {
-    /// Adds independent normal noise of this standard deviation: the neighbours `z + ε` of
-    /// Jahanian et al. (2022).
-    Gaussian {
-        /// Standard deviation, at least 0.
-        std: f64,
-    },
-}
-
 /// The `[output]` table: what is delivered.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Output {
@@ -300,6 +280,6 @@ impl Precision {
     }
 }
 
-fn name_in<T: PartialEq>(table: &[(&'static str, T)], value: T) -> &'static str {
+pub(super) fn name_in<T: PartialEq>(table: &[(&'static str, T)], value: T) -> &'static str {
     table.iter().find(|(_, other)| *other == value).map_or("?", |(name, _)| name)
 }

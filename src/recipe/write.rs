@@ -4,8 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use super::{
-    BUILTIN_PREFIX, Balance, Class, Distribution, Encoding, LatentOp, ModelRef, Recipe, Role,
-    Samples,
+    BUILTIN_PREFIX, Balance, Class, Distribution, Encoding, ModelRef, Recipe, Role, Samples,
 };
 
 /// Comments for keys, by path: `generator.output.range` → `Tanh before the output`.
@@ -90,15 +89,8 @@ pub(super) fn recipe(recipe: &Recipe, notes: &Notes) -> String {
     }
 
     w.table(&["views"]);
-    w.key("count", recipe.views.count.to_string());
-    if !recipe.views.latent.is_empty() {
-        let op = |op: &LatentOp| match op {
-            LatentOp::Gaussian { std } => {
-                format!("{{ op = \"gaussian\", std = {} }}", number(*std))
-            }
-        };
-        let ops: Vec<_> = recipe.views.latent.iter().map(op).collect();
-        w.key("latent", format!("[{}]", ops.join(", ")));
+    for (key, value) in recipe.views.to_toml() {
+        w.key(key, value);
     }
 
     w.table(&["output"]);
@@ -153,7 +145,7 @@ fn class(w: &mut Writer<'_>, class: &Class) {
     }
 }
 
-fn quote(text: &str) -> String {
+pub(super) fn quote(text: &str) -> String {
     toml_edit::Value::from(text).to_string()
 }
 
@@ -162,7 +154,7 @@ fn quote_key(key: &str) -> String {
 }
 
 /// Whole numbers without a point, as people write ranges; TOML reads both as numbers here.
-fn number(value: f64) -> String {
+pub(super) fn number(value: f64) -> String {
     if value == value.trunc() && value.abs() < 1e15 {
         format!("{value:.0}")
     } else {
@@ -170,7 +162,7 @@ fn number(value: f64) -> String {
     }
 }
 
-fn numbers(values: &[f64]) -> String {
+pub(super) fn numbers(values: &[f64]) -> String {
     let values: Vec<_> = values.iter().map(|v| number(*v)).collect();
     format!("[{}]", values.join(", "))
 }

@@ -19,6 +19,11 @@ impl Draw {
         Self { stream: Stream::new(seed, purpose), distribution }
     }
 
+    /// The same draw in another epoch.
+    pub fn in_epoch(&self, epoch: u64) -> Self {
+        Self { stream: self.stream.in_epoch(epoch), distribution: self.distribution }
+    }
+
     /// Fills `out`, the whole vector of `view` of sample `index`.
     pub fn fill(&self, index: u64, view: u32, out: &mut [f32]) {
         let mut buffer = [0; CHUNK];

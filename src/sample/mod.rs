@@ -11,10 +11,12 @@
 
 mod class;
 mod latent;
+mod noise;
 mod normal;
 mod plan;
 mod random;
 mod step;
 
+pub(crate) use noise::Noise;
 pub use plan::{BlockInputs, Column, Plan, PlannedInput, Sampler};
 pub use step::{Fill, Step};

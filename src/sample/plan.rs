@@ -1,14 +1,21 @@
 //! The plan of a sample: label, anchor and the inputs of each of its views.
 
+use std::ops::Range;
+
 use super::class::Labels;
 use super::latent::Draw;
+use super::random::Stream;
 use crate::error::{Error, Kind, Result};
-use crate::recipe::{Encoding, LatentOp, Recipe, Role};
+use crate::recipe::{Encoding, Epochs, Group, LatentKind, LatentOp, Recipe, Role, Span, Views};
 
 /// Plans samples. Cheap to clone, free of state: any index, any order, any thread.
 #[derive(Debug, Clone)]
 pub struct Sampler {
-    views: u32,
+    epochs: Epochs,
+    /// Generator images a sample.
+    rows: usize,
+    /// The row that each view is made from, all groups after each other.
+    row_of_view: Vec<usize>,
     inputs: Vec<Input>,
     labels: Option<Labels>,
 }
@@ -23,16 +30,24 @@ struct Input {
 
 #[derive(Debug, Clone)]
 enum Source {
-    Latent { anchor: Draw, ops: Vec<Op> },
+    Latent { anchor: Draw, moves: Vec<Moves> },
     OneHot,
     Index,
     Noise(Draw),
     Fixed(Vec<f32>),
 }
 
+/// How one group moves an input.
+#[derive(Debug, Clone)]
+struct Moves {
+    /// The rows of a sample that are the group's.
+    rows: Range<usize>,
+    ops: Vec<Op>,
+}
+
 #[derive(Debug, Clone)]
 enum Op {
-    Gaussian { std: f32, noise: Draw },
+    Gaussian { std: Span, amount: Stream, noise: Draw },
 }
 
 /// The values of one generator input for all rows of a block.
@@ -44,10 +59,10 @@ pub enum Column {
     Integer(Vec<i64>),
 }
 
-/// What one generator call is fed: rows are samples × views, views of a sample together.
+/// What one generator call is fed: rows are samples × [`Sampler::rows`], those of a sample together.
 #[derive(Debug, Clone, Default)]
 pub struct BlockInputs {
-    /// Samples × views.
+    /// Samples × rows of a sample.
     pub rows: usize,
     /// One for each generator input, in the order of the sampler's inputs.
     pub columns: Vec<Column>,
@@ -78,17 +93,18 @@ pub struct PlannedInput {
 }
 
 impl Sampler {
-    /// A sampler for a recipe whose inputs have all been given a role, and the elements that one
-    /// row of each input has, in the same order.
+    /// A sampler for a recipe whose inputs have all been given a role, and the shape of one row of
+    /// each input, in the same order.
     ///
     /// # Errors
     /// [`Kind::Recipe`] if a role does not fit the size of its input.
-    pub fn new(recipe: &Recipe, elements: &[usize]) -> Result<Self> {
-        assert_eq!(recipe.generator.inputs.len(), elements.len(), "one size for each input");
+    pub fn new(recipe: &Recipe, shapes: &[Vec<usize>]) -> Result<Self> {
+        assert_eq!(recipe.generator.inputs.len(), shapes.len(), "one shape for each input");
         let seed = recipe.seed;
         let mut labels = None;
         let mut inputs = Vec::new();
-        for ((name, role), &elements) in recipe.generator.inputs.iter().zip(elements) {
+        for ((name, role), shape) in recipe.generator.inputs.iter().zip(shapes) {
+            let elements: usize = shape.iter().product();
             let misfit = |what: String| {
                 Error::new(Kind::Recipe, format!("input `{name}` takes {elements} values, {what}"))
                     .at(format!("generator.inputs.{name}"))
@@ -96,7 +112,7 @@ impl Sampler {
             let source = match role {
                 Role::Latent(distribution) => Source::Latent {
                     anchor: Draw::new(seed, &format!("latent {name}"), *distribution),
-                    ops: latent_ops(recipe, name),
+                    moves: moves(recipe, name),
                 },
                 Role::Noise(distribution) => {
                     Source::Noise(Draw::new(seed, &format!("noise {name}"), *distribution))
@@ -132,13 +148,23 @@ impl Sampler {
             };
             inputs.push(Input { name: name.clone(), elements, source });
         }
-        Ok(Self { views: recipe.views.count, inputs, labels })
+        let views = &recipe.views;
+        let (rows, row_of_view) = (views.rows() as usize, rows_of_views(views));
+        Ok(Self { epochs: views.epochs, rows, row_of_view, inputs, labels })
     }
 
-    /// Views a sample has.
+    /// Generator images a sample takes: one for the anchor, if a view keeps it, and one for each
+    /// view that is moved.
     #[must_use]
-    pub fn views(&self) -> u32 {
-        self.views
+    pub fn rows(&self) -> usize {
+        self.rows
+    }
+
+    /// The row that each view of a sample is made from: the views of all groups, one group after
+    /// the other.
+    #[must_use]
+    pub fn row_of_view(&self) -> &[usize] {
+        &self.row_of_view
     }
 
     /// Elements of all latent inputs of a view together: Z in `latent [B, V, Z]`.
@@ -153,11 +179,13 @@ impl Sampler {
         self.labels.as_ref().map(|labels| labels.label(index))
     }
 
-    /// Fills `block` with the inputs of `samples` consecutive samples from `first` on.
+    /// Fills `block` with the inputs of `samples` consecutive samples from `first` on, as they are
+    /// in `epoch`.
     ///
     /// Reuses what `block` holds, so that a block that comes round again allocates nothing.
-    pub fn fill(&self, first: u64, samples: u32, block: &mut BlockInputs) {
-        let rows = samples as usize * self.views as usize;
+    pub fn fill(&self, first: u64, samples: u32, epoch: u64, block: &mut BlockInputs) {
+        let epoch = if self.epochs == Epochs::Same { 0 } else { epoch };
+        let rows = samples as usize * self.rows;
         block.rows = rows;
         block.labels.clear();
         if let Some(labels) = &self.labels {
@@ -168,10 +196,9 @@ impl Sampler {
         while block.columns.len() < self.inputs.len() {
             block.columns.push(Column::Float(Vec::new()));
         }
-        let views = self.views as usize;
         for (input, column) in self.inputs.iter().zip(&mut block.columns) {
             if let Source::Index = input.source {
-                let repeat = |label: &i64| std::iter::repeat_n(*label, views);
+                let repeat = |label: &i64| std::iter::repeat_n(*label, self.rows);
                 *column = Column::Integer(block.labels.iter().flat_map(repeat).collect());
                 continue;
             }
@@ -179,10 +206,10 @@ impl Sampler {
                 unreachable!("an input keeps its kind");
             };
             values.resize(rows * input.elements, 0.0);
-            let sample_len = views * input.elements;
+            let sample_len = self.rows * input.elements;
             for (index, sample) in (first..).zip(values.chunks_exact_mut(sample_len.max(1))) {
                 let label = block.labels.get(usize::try_from(index - first).unwrap_or(usize::MAX));
-                input.fill_sample(index, label.copied(), sample);
+                input.fill_sample(index, epoch, label.copied(), sample);
             }
         }
     }
@@ -204,11 +231,20 @@ impl Sampler {
         assert!(rest.is_empty(), "as long as the latents");
     }
 
-    /// Everything that is drawn for sample `index`.
+    /// Everything that is drawn for sample `index` in `epoch`.
     #[must_use]
-    pub fn plan(&self, index: u64) -> Plan {
+    pub fn plan(&self, index: u64, epoch: u64) -> Plan {
         let mut block = BlockInputs::default();
-        self.fill(index, 1, &mut block);
+        self.fill(index, 1, epoch, &mut block);
+        let rows = |input: &Input, column: &Column| -> Vec<Vec<f32>> {
+            match column {
+                Column::Float(values) => {
+                    values.chunks(input.elements.max(1)).map(<[f32]>::to_vec).collect()
+                }
+                #[allow(clippy::cast_precision_loss)]
+                Column::Integer(values) => values.iter().map(|v| vec![*v as f32]).collect(),
+            }
+        };
         let planned = |(input, column): (&Input, &Column)| PlannedInput {
             name: input.name.clone(),
             anchor: match &input.source {
@@ -219,12 +255,9 @@ impl Sampler {
                 }
                 _ => None,
             },
-            views: match column {
-                Column::Float(values) => {
-                    values.chunks(input.elements.max(1)).map(<[f32]>::to_vec).collect()
-                }
-                #[allow(clippy::cast_precision_loss)]
-                Column::Integer(values) => values.iter().map(|v| vec![*v as f32]).collect(),
+            views: {
+                let rows = rows(input, column);
+                self.row_of_view.iter().map(|row| rows[*row].clone()).collect()
             },
         };
         Plan {
@@ -243,9 +276,9 @@ impl Sampler {
 }
 
 impl Input {
-    /// Fills all views of one sample: `[V, elements]`.
-    fn fill_sample(&self, index: u64, label: Option<i64>, views: &mut [f32]) {
-        let (first, others) = views.split_at_mut(self.elements);
+    /// Fills all rows of one sample: `[rows, elements]`.
+    fn fill_sample(&self, index: u64, epoch: u64, label: Option<i64>, rows: &mut [f32]) {
+        let (first, others) = rows.split_at_mut(self.elements);
         match &self.source {
             Source::Latent { anchor, .. } => anchor.fill(index, 0, first),
             Source::Noise(noise) => noise.fill(index, 0, first),
@@ -262,10 +295,12 @@ impl Input {
         for other in others.chunks_exact_mut(self.elements.max(1)) {
             other.copy_from_slice(first);
         }
-        if let Source::Latent { ops, .. } = &self.source {
-            for (view, latent) in (0..).zip(views.chunks_exact_mut(self.elements.max(1))) {
+        let Source::Latent { moves, .. } = &self.source else { return };
+        for Moves { rows: own, ops } in moves {
+            let own = &mut rows[own.start * self.elements..own.end * self.elements];
+            for (view, latent) in (0..).zip(own.chunks_exact_mut(self.elements.max(1))) {
                 for op in ops {
-                    op.apply(index, view, latent);
+                    op.apply(index, epoch, view, latent);
                 }
             }
         }
@@ -273,9 +308,10 @@ impl Input {
 }
 
 impl Op {
-    fn apply(&self, index: u64, view: u32, latent: &mut [f32]) {
+    fn apply(&self, index: u64, epoch: u64, view: u32, latent: &mut [f32]) {
         match self {
-            Self::Gaussian { std, noise } => {
+            Self::Gaussian { std, amount, noise } => {
+                let std = draw(*std, amount, index, epoch, view);
                 let mut buffer = [0.0; 512];
                 let mut long = Vec::new();
                 let epsilon = match buffer.get_mut(..latent.len()) {
@@ -285,7 +321,7 @@ impl Op {
                         &mut long[..]
                     }
                 };
-                noise.fill(index, view, epsilon);
+                noise.in_epoch(epoch).fill(index, view, epsilon);
                 for (z, e) in latent.iter_mut().zip(epsilon) {
                     *z += std * *e;
                 }
@@ -294,16 +330,51 @@ impl Op {
     }
 }
 
-fn latent_ops(recipe: &Recipe, input: &str) -> Vec<Op> {
+fn moves(recipe: &Recipe, input: &str) -> Vec<Moves> {
     let normal = crate::recipe::Distribution::Normal { truncation: None };
-    let op = |(ordinal, op): (usize, &LatentOp)| match op {
-        #[allow(clippy::cast_possible_truncation)]
-        LatentOp::Gaussian { std } => Op::Gaussian {
-            std: *std as f32,
-            noise: Draw::new(recipe.seed, &format!("view op {ordinal} gaussian {input}"), normal),
-        },
+    let mut next = usize::from(recipe.views.show_anchor());
+    let of_group = |(number, group): (usize, &Group)| {
+        let rows = next..next + group.moved() as usize;
+        next = rows.end;
+        let op = |(ordinal, op): (usize, &LatentOp)| match &op.kind {
+            LatentKind::Gaussian { std } => {
+                let purpose = format!("view group {number} op {ordinal} gaussian {input}");
+                Op::Gaussian {
+                    std: *std,
+                    amount: Stream::new(recipe.seed, &format!("{purpose} std")),
+                    noise: Draw::new(recipe.seed, &purpose, normal),
+                }
+            }
+            _ => todo!("latent ops"),
+        };
+        Moves { rows, ops: group.latent.iter().enumerate().map(op).collect() }
     };
-    recipe.views.latent.iter().enumerate().map(op).collect()
+    recipe.views.groups.iter().enumerate().map(of_group).collect()
+}
+
+/// The row of each view: those that keep the anchor share row 0.
+fn rows_of_views(views: &Views) -> Vec<usize> {
+    let mut next = usize::from(views.show_anchor());
+    let mut rows = Vec::with_capacity(views.count() as usize);
+    for group in &views.groups {
+        let moved = group.moved() as usize;
+        rows.resize(rows.len() + group.count as usize - moved, 0);
+        rows.extend(next..next + moved);
+        next += moved;
+    }
+    rows
+}
+
+/// A number that is fixed, or uniform for this sample, epoch and view.
+fn draw(span: Span, stream: &Stream, index: u64, epoch: u64, view: u32) -> f32 {
+    let mut word = [0];
+    if !span.is_fixed() {
+        stream.in_epoch(epoch).fill(index, view, &mut word);
+    }
+    let u = f64::from(word[0]) / 4_294_967_296.0;
+    #[allow(clippy::cast_possible_truncation)]
+    let drawn = (span.low + (span.high - span.low) * u) as f32;
+    drawn
 }
 
 #[cfg(test)]
@@ -319,7 +390,11 @@ mod tests {
              inputs.n = {{ role = \"noise\" }}\n\
              inputs.psi = {{ role = \"truncation\", value = 0.7 }}\n[views]\n{views}"
         );
-        Sampler::new(&Recipe::parse(&text, "r", Path::new(".")).unwrap(), &[4, 3, 2, 1]).unwrap()
+        Sampler::new(
+            &Recipe::parse(&text, "r", Path::new(".")).unwrap(),
+            &[vec![4], vec![3], vec![2], vec![1]],
+        )
+        .unwrap()
     }
 
     #[test]
@@ -327,9 +402,9 @@ mod tests {
         let sampler = sampler("count = 2\nlatent = [{ op = \"gaussian\", std = 0.5 }]");
         let mut block = BlockInputs::default();
         for first in [0, 17, u64::from(u32::MAX) - 2, (1 << 62) + 1] {
-            sampler.fill(first, 5, &mut block);
+            sampler.fill(first, 5, 0, &mut block);
             for i in 0..5 {
-                let plan = sampler.plan(first + i as u64);
+                let plan = sampler.plan(first + i as u64, 0);
                 assert_eq!(block.labels[i], i64::from(plan.label.unwrap()));
                 for (input, column) in plan.inputs.iter().zip(&block.columns) {
                     let Column::Float(values) = column else { panic!("floats") };
@@ -342,7 +417,7 @@ mod tests {
 
     #[test]
     fn views_move_the_latent_and_share_the_rest() {
-        let plan = sampler("count = 3\nlatent = [{ op = \"gaussian\", std = 0.5 }]").plan(9);
+        let plan = sampler("count = 3\nlatent = [{ op = \"gaussian\", std = 0.5 }]").plan(9, 0);
         let [z, y, n, psi] = &plan.inputs[..] else { panic!("four inputs") };
         let anchor = z.anchor.as_ref().unwrap();
         assert!(z.views.iter().all(|v| v != anchor) && z.views[0] != z.views[1]);
@@ -356,15 +431,15 @@ mod tests {
 
     #[test]
     fn without_latent_ops_every_view_is_the_anchor() {
-        let plan = sampler("count = 2").plan(1);
+        let plan = sampler("count = 2").plan(1, 0);
         let z = &plan.inputs[0];
         assert!(z.views.iter().all(|v| v == z.anchor.as_ref().unwrap()));
     }
 
     #[test]
     fn the_anchor_does_not_depend_on_views() {
-        let one = sampler("count = 1").plan(123);
-        let two = sampler("count = 2\nlatent = [{ op = \"gaussian\", std = 1.0 }]").plan(123);
+        let one = sampler("count = 1").plan(123, 0);
+        let two = sampler("count = 2\nlatent = [{ op = \"gaussian\", std = 1.0 }]").plan(123, 0);
         assert_eq!(one.inputs[0].anchor, two.inputs[0].anchor);
         assert_eq!(one.label, two.label);
     }
@@ -374,7 +449,7 @@ mod tests {
         let text = "[generator]\nmodel = \"g\"\n\
             inputs.y = { role = \"class\", encoding = \"one-hot\", classes = 3 }";
         let recipe = Recipe::parse(text, "r", Path::new(".")).unwrap();
-        let error = Sampler::new(&recipe, &[4]).unwrap_err().to_string();
+        let error = Sampler::new(&recipe, &[vec![4]]).unwrap_err().to_string();
         assert!(error.contains("input `y` takes 4 values, not 3 classes"), "{error}");
     }
 }

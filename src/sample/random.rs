@@ -29,6 +29,18 @@ impl Stream {
         Self { key: [word(0), word(4)] }
     }
 
+    /// The words of the same purpose in another epoch; those of epoch 0 are the stream's own. Its key
+    /// is drawn from a counter that no sample has.
+    pub fn in_epoch(&self, epoch: u64) -> Self {
+        if epoch == 0 {
+            return self.clone();
+        }
+        #[allow(clippy::cast_possible_truncation, reason = "both halves are used")]
+        let counter = [epoch as u32, (epoch >> 32) as u32, u32::MAX, u32::MAX];
+        let [a, b, ..] = rand_philox::philox4x32_10(counter, self.key);
+        Self { key: [a, b] }
+    }
+
     /// Uniform words for `view` of sample `index`. A draw takes at most 2^34 words.
     pub fn fill(&self, index: u64, view: u32, words: &mut [u32]) {
         let counter = u128::from(index) << 64 | u128::from(view) << 32;
@@ -77,11 +89,11 @@ mod tests {
     }
 
     #[test]
-    fn seeds_purposes_samples_and_views_do_not_collide() {
+    fn seeds_purposes_epochs_samples_and_views_do_not_collide() {
         let mut seen = HashSet::new();
-        for seed in 0..4 {
+        for (seed, epoch) in [(0, 0), (1, 0), (2, 0), (0, 1), (0, 2), (0, 1 << 32), (1, 1)] {
             for purpose in ["latent z", "latent w", "class y"] {
-                let stream = Stream::new(seed, purpose);
+                let stream = Stream::new(seed, purpose).in_epoch(epoch);
                 for index in [0, 1, 2, 1 << 32, 1 << 62] {
                     for view in 0..4 {
                         let mut words = [0; 4];

@@ -9,6 +9,8 @@ use bytemuck::Pod;
 use half::f16;
 use half::slice::HalfFloatSliceExt;
 
+use super::simd::{Level, kernel};
+use super::unit;
 use crate::error::{Error, Kind, Result};
 use crate::generate::ImageFormat;
 use crate::recipe::{Dtype, Layout, Normalise, Output};
@@ -62,6 +64,16 @@ impl Delivery {
         })
     }
 
+    /// From the planes of intensities `[C, H, W]` that a [`Canvas`](super::Canvas) makes to what a
+    /// recipe delivers.
+    ///
+    /// # Errors
+    /// As [`Delivery::new`].
+    pub fn of_canvas([channels, height, width]: [usize; 3], output: &Output) -> Result<Self> {
+        let format = ImageFormat { channels, height, width, interleaved: false, range: [0.0, 1.0] };
+        Self::new(format, output)
+    }
+
     /// What the generator makes.
     #[must_use]
     pub fn format(&self) -> &ImageFormat {
@@ -90,10 +102,11 @@ impl Delivery {
             out.copy_from_slice(rows);
             return Ok(());
         }
+        let level = Level::best();
         let mut scratch = Vec::new();
         for (row, image) in out.chunks_exact_mut(bytes).enumerate() {
             let values = row_as_f32(rows, row * len..(row + 1) * len, &mut scratch);
-            if let Some(element) = first_bad(values) {
+            if let Some(element) = first_bad(level, values) {
                 return Err(BadValue { row, element, value: values[element] });
             }
             match self.dtype {
@@ -108,6 +121,38 @@ impl Delivery {
             }
         }
         Ok(())
+    }
+
+    /// Writes one image of finite intensities, which are not checked again.
+    ///
+    /// # Panics
+    /// If the delivery is not for this shape, planar and in `[0, 1]`, or as [`Delivery::write`].
+    pub(super) fn write_planes(
+        &self,
+        level: Level,
+        shape: [usize; 3],
+        values: &[f32],
+        out: &mut [u8],
+    ) {
+        let [channels, height, width] = shape;
+        let format = ImageFormat { channels, height, width, interleaved: false, range: [0.0, 1.0] };
+        assert_eq!(self.format, format, "a delivery for what the canvas made");
+        assert_eq!(self.image_bytes(), out.len(), "as many bytes as an image");
+        let pixels = height * width;
+        let together = self.interleave && channels > 1;
+        let unit = |channel| self.normalise.get(channel).copied().unwrap_or((1.0, 0.0));
+        let units = std::array::from_fn(unit);
+        match self.dtype {
+            Dtype::U8 if together => bytes_together(level, values, channels, out),
+            Dtype::U8 => bytes(level, values, out),
+            Dtype::F32 if together => {
+                floats_together(level, values, channels, units, bytemuck::cast_slice_mut(out));
+            }
+            Dtype::F32 => floats(level, values, pixels, units, bytemuck::cast_slice_mut(out)),
+            Dtype::F16 => {
+                halves(level, values, channels, together, units, bytemuck::cast_slice_mut(out));
+            }
+        }
     }
 
     /// Whether delivered bytes are the generator's own.
@@ -163,6 +208,7 @@ impl Delivery {
 }
 
 #[allow(clippy::manual_clamp, reason = "`clamp` would keep NaN")]
+#[inline(always)]
 fn byte(x: f32, (scale, bias): (f32, f32), _: (f32, f32)) -> u8 {
     let level = (x * scale + bias).max(0.0).min(255.0);
     // SAFETY: `level` is in [0, 255]; NaN was turned into 0 by `max`. A checked cast keeps the
@@ -199,6 +245,7 @@ fn coefficients(normalise: &Normalise, channels: usize) -> Result<Vec<(f32, f32)
 }
 
 /// Planes of `C` channels to pixels of `C` values.
+#[inline(always)]
 fn interleave<const C: usize, T>(values: &[f32], out: &mut [T], map: impl Fn(f32, usize) -> T) {
     let pixels = values.len() / C;
     let planes: [&[f32]; C] = std::array::from_fn(|c| &values[c * pixels..][..pixels]);
@@ -237,12 +284,100 @@ fn row_as_f32<'a>(
     scratch
 }
 
+/// Gains and offsets of up to four channels.
+type Units = [(f32, f32); 4];
+
+kernel! {
+    fn bytes(values: &[f32], out: &mut [u8]) {
+        for (out, x) in out.iter_mut().zip(values) {
+            *out = byte(*x, (255.0, 0.5), (1.0, 0.0));
+        }
+    }
+}
+
+kernel! {
+    fn bytes_together(values: &[f32], channels: usize, out: &mut [u8]) {
+        together(values, channels, out, |x, _| byte(x, (255.0, 0.5), (1.0, 0.0)));
+    }
+}
+
+kernel! {
+    fn floats(values: &[f32], pixels: usize, units: Units, out: &mut [f32]) {
+        let planes = values.chunks_exact(pixels).zip(out.chunks_exact_mut(pixels));
+        for ((values, out), (gain, offset)) in planes.zip(units) {
+            for (out, x) in out.iter_mut().zip(values) {
+                *out = unit(*x) * gain + offset;
+            }
+        }
+    }
+}
+
+kernel! {
+    fn floats_together(values: &[f32], channels: usize, units: Units, out: &mut [f32]) {
+        together(values, channels, out, |x, channel| {
+            let (gain, offset) = units[channel];
+            unit(x) * gain + offset
+        });
+    }
+}
+
+/// Half-precision floats by way of a stretch of single-precision ones that stays in the cache.
+fn halves(
+    level: Level,
+    values: &[f32],
+    channels: usize,
+    together: bool,
+    units: Units,
+    out: &mut [f16],
+) {
+    const STRETCH: usize = 256;
+    let pixels = values.len() / channels;
+    let mut single = [0.0; STRETCH * 4];
+    if !together {
+        let planes = values.chunks_exact(pixels).zip(out.chunks_exact_mut(pixels));
+        for ((values, out), unit) in planes.zip(units) {
+            for (values, out) in values.chunks(STRETCH * 4).zip(out.chunks_mut(STRETCH * 4)) {
+                let single = &mut single[..values.len()];
+                floats(level, values, values.len(), [unit; 4], single);
+                out.convert_from_f32_slice(single);
+            }
+        }
+        return;
+    }
+    let mut stretch = [0.0; STRETCH * 4];
+    for (number, out) in out.chunks_mut(STRETCH * channels).enumerate() {
+        let n = out.len() / channels;
+        for (channel, stretch) in stretch.chunks_exact_mut(n).take(channels).enumerate() {
+            stretch.copy_from_slice(&values[channel * pixels + number * STRETCH..][..n]);
+        }
+        let single = &mut single[..out.len()];
+        floats_together(level, &stretch[..out.len()], channels, units, single);
+        out.convert_from_f32_slice(single);
+    }
+}
+
+/// Planes to pixels.
+#[inline(always)]
+fn together<T>(values: &[f32], channels: usize, out: &mut [T], map: impl Fn(f32, usize) -> T) {
+    match channels {
+        2 => interleave::<2, _>(values, out, map),
+        3 => interleave::<3, _>(values, out, map),
+        4 => interleave::<4, _>(values, out, map),
+        _ => interleave::<1, _>(values, out, map),
+    }
+}
+
 /// The first value that is NaN or infinite. The test over all of them is branch-free, as nearly
 /// every image passes it.
-fn first_bad(values: &[f32]) -> Option<usize> {
-    const EXPONENT: u32 = 0x7f80_0000;
-    let bad = values.iter().fold(0, |bad, x| bad | u32::from(x.to_bits() & EXPONENT == EXPONENT));
-    if bad == 0 { None } else { values.iter().position(|x| !x.is_finite()) }
+pub(super) fn first_bad(level: Level, values: &[f32]) -> Option<usize> {
+    if all_finite(level, values) { None } else { values.iter().position(|x| !x.is_finite()) }
+}
+
+kernel! {
+    fn all_finite(values: &[f32]) -> bool {
+        const EXPONENT: u32 = 0x7f80_0000;
+        values.iter().fold(0, |bad, x| bad | u32::from(x.to_bits() & EXPONENT == EXPONENT)) == 0
+    }
 }
 
 #[cfg(test)]

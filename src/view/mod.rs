@@ -1,10 +1,38 @@
 //! Images to views: what the generator made becomes what the consumer gets.
 //!
-//! One pass over each image turns the generator's element type, value range and layout into the
-//! delivered ones and refuses values that no image may have (NaN, infinity). The room is pure:
-//! rows in, bytes out.
+//! A [`Canvas`] reads an image in the generator's element type, value range and layout, carries
+//! out the steps of a view on it and writes it through a [`Delivery`] in the delivered ones. Where
+//! a view has no steps, a delivery alone does it in one pass. Values that no image may have (NaN,
+//! infinity) are refused. The room is pure: rows in, bytes out; equal inputs give equal bytes on
+//! every machine.
 
+mod affine;
+mod blur;
+mod canvas;
+mod colour;
+mod crop;
 mod deliver;
+mod erase;
+mod load;
+mod planes;
+mod resample;
 pub mod sheet;
+mod simd;
 
+pub use canvas::Canvas;
 pub use deliver::{BadValue, Delivery};
+
+/// Makes room for `len` values without giving back what there is.
+fn grow(values: &mut Vec<f32>, len: usize) {
+    if values.len() < len {
+        values.resize(len, 0.0);
+    }
+}
+
+/// `x` cut to `[0, 1]`, NaN to zero. Written as selections, which are one instruction each and,
+/// unlike `f32::max`, leave nothing open about the sign of a zero.
+#[inline(always)]
+fn unit(x: f32) -> f32 {
+    let x = if x > 0.0 { x } else { 0.0 };
+    if x < 1.0 { x } else { 1.0 }
+}

@@ -59,7 +59,7 @@ fn the_memory_setting_bounds_the_window() {
     let settings = Settings { prefetch: 1_000_000, memory: 1 << 20, ..settings(16) };
     let loader = start(settings, &stream, &stand_in, 2);
     let ahead = settled(&made);
-    let bytes = ahead * stream.format.sample_bytes() as u64;
+    let bytes = ahead * stream.sample_bytes() as u64;
     assert!(bytes < 1 << 20, "{bytes} bytes ahead");
     assert!(ahead > 1000, "{ahead} ahead: more would fit");
     assert!(loader.prefetch() < 1000);

@@ -28,7 +28,6 @@ use crate::graph::Element;
 use crate::recipe::{Digest, ImageLayout, Recipe};
 use crate::runtime::TensorView;
 use crate::sample::{BlockInputs, Column, Sampler};
-use crate::view::Delivery;
 
 /// Values of an image: one channel of 2×2.
 const IMAGE: usize = 4;
@@ -61,15 +60,14 @@ fn stream(samples: u64, block: u32) -> Arc<Stream> {
         batch: BatchSize::Dynamic,
         batch_symbols: Vec::new(),
     };
-    let sampler = Sampler::new(&recipe, &[IMAGE]).unwrap();
-    let delivery = Delivery::new(image, &recipe.output).unwrap();
-    Arc::new(Stream::new(&recipe, &contract, Digest([7; 32]), sampler, delivery))
+    let sampler = Sampler::new(&recipe, &[vec![IMAGE]]).unwrap();
+    Arc::new(Stream::new(&recipe, &contract, Digest([7; 32]), sampler).unwrap())
 }
 
-/// The bytes of a sample as they must be delivered.
-fn expected(stream: &Stream, index: u64) -> Vec<u8> {
+/// The bytes of a sample as they must be delivered in an epoch.
+fn expected(stream: &Stream, index: u64, epoch: u64) -> Vec<u8> {
     let mut block = BlockInputs::default();
-    stream.sampler.fill(index, 1, &mut block);
+    stream.sampler.fill(index, 1, epoch, &mut block);
     let Column::Float(values) = &block.columns[0] else { unreachable!("a latent") };
     values.iter().flat_map(|value| value.clamp(0.0, 1.0).to_le_bytes()).collect()
 }
@@ -77,7 +75,8 @@ fn expected(stream: &Stream, index: u64) -> Vec<u8> {
 #[track_caller]
 fn check_batch(stream: &Stream, batch: &Batch) {
     for (i, index) in batch.index().enumerate() {
-        assert_eq!(batch.images().sample_bytes(i), expected(stream, index), "sample {index}");
+        let expected = expected(stream, index, batch.epoch());
+        assert_eq!(batch.images().sample_bytes(i), expected, "sample {index}");
     }
 }
 
@@ -119,7 +118,7 @@ impl StandIn {
 /// The first value that the block from `first` on is fed.
 fn anchor(stream: &Stream, first: u64) -> f32 {
     let mut block = BlockInputs::default();
-    stream.sampler.fill(first, 1, &mut block);
+    stream.sampler.fill(first, 1, 0, &mut block);
     let Column::Float(values) = &block.columns[0] else { unreachable!("a latent") };
     values[0]
 }

@@ -1,0 +1,189 @@
+//! The view stage: rows that the generator made become the views of samples, in their places.
+//!
+//! Runs on the worker that made the rows, while they are in its cache, or spread over a pool of
+//! threads that steal samples from each other where the generator runs on a device.
+
+use std::cell::RefCell;
+use std::ops::Range;
+use std::sync::Arc;
+
+use rayon::ThreadPool;
+use rayon::iter::{IndexedParallelIterator, ParallelIterator};
+use rayon::slice::ParallelSliceMut;
+
+use super::batch::Format;
+use super::messages::Piece;
+use super::stream::Stream;
+use super::worker::bad_sample;
+use crate::error::{Error, Kind, Result};
+use crate::runtime::TensorView;
+use crate::sample::Step;
+use crate::view::{BadValue, Canvas, Delivery};
+
+/// How the images of one group are made and delivered.
+#[derive(Debug)]
+pub(super) struct ViewGroup {
+    pub name: Arc<str>,
+    pub format: Format,
+    /// From the generator's format; from the canvas if the group has pixel ops.
+    pub delivery: Delivery,
+    /// Whether its views go through pixel ops.
+    pub drawn: bool,
+}
+
+/// A view, and which it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct ViewAt {
+    pub group: usize,
+    /// Within its group.
+    pub view: usize,
+    /// Over all groups.
+    pub number: usize,
+}
+
+/// Some rows of a block, as one generator call shows them.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Rows<'a> {
+    pub epoch: u64,
+    /// The first sample of the block.
+    pub sample: u64,
+    /// The number of the first row in the block.
+    pub first: usize,
+    pub values: TensorView<'a>,
+}
+
+thread_local! {
+    /// One image's working memory.
+    static SCRATCH: RefCell<(Canvas, Vec<Step>)> = RefCell::new((Canvas::new(), Vec::new()));
+}
+
+/// Threads that share the work of the view stage, or `None` if workers do it themselves.
+pub(super) fn pool(threads: usize) -> Result<Option<ThreadPool>> {
+    if threads == 0 {
+        return Ok(None);
+    }
+    let builder = rayon::ThreadPoolBuilder::new()
+        .num_threads(threads)
+        .thread_name(|number| format!("genset-view-{number}"));
+    let failed = |e| Error::new(Kind::Worker, format!("cannot start a thread: {e}")).because(e);
+    builder.build().map(Some).map_err(failed)
+}
+
+/// Writes the views that are made from `rows` and belong to `pieces` to their places. An image
+/// that may not be delivered spoils its own piece alone.
+pub(super) fn make_views(
+    stream: &Stream,
+    rows: Rows<'_>,
+    pieces: &mut [Piece],
+    pool: Option<&ThreadPool>,
+) {
+    let (image, a_sample) = (stream.image.len(), stream.sampler.rows());
+    let here = rows.first..rows.first + rows.values.len() / image;
+    for piece in pieces {
+        let row_of =
+            |sample: u64| usize::try_from(sample - rows.sample).unwrap_or(usize::MAX) * a_sample;
+        let wanted = row_of(piece.samples.start)..row_of(piece.samples.end);
+        let both = here.start.max(wanted.start)..here.end.min(wanted.end);
+        if both.is_empty() {
+            continue;
+        }
+        let bad = match &stream.groups[..] {
+            [only] if stream.plain && pool.is_none() => {
+                let bytes = only.delivery.image_bytes();
+                let source = (both.start - here.start) * image..(both.end - here.start) * image;
+                let target = (both.start - wanted.start) * bytes..(both.end - wanted.start) * bytes;
+                let written =
+                    only.delivery.write(rows.values.slice(source), &mut piece.out[0][target]);
+                written.err().map(|bad| {
+                    let row = both.start + bad.row;
+                    (row / a_sample, row % a_sample, bad)
+                })
+            }
+            _ => sample_by_sample(stream, rows, &both, wanted.start, &mut piece.out, pool),
+        };
+        if let Some((sample, view, bad)) = bad {
+            let index = rows.sample + sample as u64;
+            piece.error.get_or_insert_with(|| bad_sample(index, view, bad.value));
+        }
+    }
+}
+
+/// Makes the views of the rows `both` of the block, sample by sample. `start` is the first row of
+/// the piece. Gives the first bad image: its sample in the block, and its view.
+fn sample_by_sample(
+    stream: &Stream,
+    rows: Rows<'_>,
+    both: &Range<usize>,
+    start: usize,
+    out: &mut [bytes::BytesMut],
+    pool: Option<&ThreadPool>,
+) -> Option<(usize, usize, BadValue)> {
+    let a_sample = stream.sampler.rows();
+    let samples = both.start / a_sample..both.end.div_ceil(a_sample);
+    // The places of all samples, and of each sample in all groups.
+    let mut groups: Vec<_> = out
+        .iter_mut()
+        .zip(&stream.groups)
+        .map(|(out, group)| {
+            let bytes = group.format.sample_bytes();
+            let skip = (samples.start - start / a_sample) * bytes;
+            out[skip..].chunks_exact_mut(bytes)
+        })
+        .collect();
+    let count = groups.len();
+    let mut places: Vec<&mut [u8]> = Vec::with_capacity(samples.len() * count);
+    for _ in samples.clone() {
+        places.extend(groups.iter_mut().filter_map(Iterator::next));
+    }
+    let make = |(number, places): (usize, &mut [&mut [u8]])| {
+        let sample = samples.start + number;
+        let first = sample * a_sample;
+        let own = both.start.max(first) - first..both.end.min(first + a_sample) - first;
+        let made = one_sample(stream, rows, sample, own, places);
+        made.err().map(|(view, bad)| (sample, view, bad))
+    };
+    match pool {
+        None => places.chunks_mut(count).enumerate().filter_map(make).min_by_key(|bad| bad.0),
+        Some(pool) => pool.install(|| {
+            let places = places.par_chunks_mut(count).enumerate();
+            places.filter_map(make).min_by_key(|bad| bad.0)
+        }),
+    }
+}
+
+/// Makes the views of the rows `own` of one sample; `sample` counts in the block.
+fn one_sample(
+    stream: &Stream,
+    rows: Rows<'_>,
+    sample: usize,
+    own: Range<usize>,
+    places: &mut [&mut [u8]],
+) -> Result<(), (usize, BadValue)> {
+    let image = stream.image.len();
+    let index = rows.sample + sample as u64;
+    SCRATCH.with_borrow_mut(|(canvas, steps)| {
+        for row in own {
+            let at = sample * stream.sampler.rows() + row - rows.first;
+            let values = rows.values.slice(at * image..(at + 1) * image);
+            let mut loaded = false;
+            for &ViewAt { group, view, number } in &stream.views_of_row[row] {
+                let ViewGroup { delivery, drawn, .. } = &stream.groups[group];
+                let bytes = delivery.image_bytes();
+                let out = &mut places[group][view * bytes..][..bytes];
+                let named = |bad| (number, bad);
+                if !drawn {
+                    delivery.write(values, out).map_err(named)?;
+                    continue;
+                }
+                if !loaded {
+                    canvas.load(&stream.image, values).map_err(named)?;
+                    loaded = true;
+                }
+                let view = u32::try_from(view).unwrap_or(u32::MAX);
+                stream.pixels.steps(index, rows.epoch, group, view, steps);
+                canvas.render(steps, delivery, out).map_err(named)?;
+            }
+        }
+        Ok(())
+    })
+}
