@@ -14,6 +14,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+
 from contenders import PEERS
 from pictures import dead_leaves
 from task import IMAGES, Task

@@ -8,14 +8,26 @@ import subprocess
 import sys
 from pathlib import Path
 from types import TracebackType
+from typing import Self
 
 import numpy as np
+
 from contenders import PEERS
 from task import BATCH, VIEWS, Task
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent.parent
 OURS = "genset"
+
+# Every library, and OpenMP, OpenBLAS and MKL under it, asks when it is loaded how many threads it
+# may have. AlbumentationsX would also look for a newer version of itself.
+ENVIRONMENT = {
+    "OMP_NUM_THREADS": "1",
+    "OPENBLAS_NUM_THREADS": "1",
+    "MKL_NUM_THREADS": "1",
+    "NO_ALBUMENTATIONS_UPDATE": "1",
+    "ALBUMENTATIONS_NO_TELEMETRY": "1",
+}
 
 
 class Absent(Exception):
@@ -50,7 +62,7 @@ class Team:
             places = [cores]
         else:
             command = [sys.executable, HERE / "worker.py", name, "--size", task.size, "--images", images]
-            commands = [[*command, "--cores", core, "--seed", place] for place, core in enumerate(cores)]
+            commands = [[*command, "--seed", place] for place, _ in enumerate(cores)]
             places = [[core] for core in cores]
         self.shares = [len(place) for place in places]
         self.processes = [self._start(list(map(str, c)), p) for c, p in zip(commands, places, strict=True)]
@@ -63,15 +75,21 @@ class Team:
         self.versions = self._answers()[0]["versions"]
 
     def _start(self, command: list[str], cores: list[int]) -> subprocess.Popen[str]:
-        with self.log.open("ab") as log:
-            return subprocess.Popen(
-                command,
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=log,
-                text=True,
-                preexec_fn=lambda: os.sched_setaffinity(0, cores),
-            )
+        # A process starts on the cores of the one that starts it.
+        before = os.sched_getaffinity(0)
+        os.sched_setaffinity(0, cores)
+        try:
+            with self.log.open("ab") as log:
+                return subprocess.Popen(
+                    command,
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE,
+                    stderr=log,
+                    text=True,
+                    env=os.environ | ENVIRONMENT,
+                )
+        finally:
+            os.sched_setaffinity(0, before)
 
     def round(self, batches: int) -> float:
         """Views per second over so many batches on each core."""
@@ -125,7 +143,7 @@ class Team:
                     pipe.close()
             process.wait()
 
-    def __enter__(self) -> Team:
+    def __enter__(self) -> Self:
         self.ready()
         return self
 

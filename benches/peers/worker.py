@@ -1,6 +1,6 @@
 """One contender in a process of its own, told by lines of JSON what to do.
 
-    python benches/peers/worker.py NAME --size S --images FILE --cores 0
+    python benches/peers/worker.py NAME --size S --images FILE
 
 `FILE` holds raw u8 `[IMAGES, S, S, C]`. It answers `{"versions": …}` when ready,
 then each `{"batches": N}` with `{"seconds": …}`, and each `{"batches": N,
@@ -17,14 +17,10 @@ import sys
 import time
 from pathlib import Path
 
-# Before any library is imported: every one of them, and OpenMP, OpenBLAS and MKL under them, asks
-# when it is loaded how many threads it may have.
-for _variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
-    os.environ[_variable] = "1"
+import numpy as np
 
-import numpy as np  # noqa: E402
-from contenders import PEERS  # noqa: E402
-from task import BATCH, IMAGES, Task  # noqa: E402
+from contenders import PEERS
+from task import BATCH, IMAGES, Task
 
 
 def main() -> None:
@@ -32,10 +28,8 @@ def main() -> None:
     parser.add_argument("name", choices=PEERS)
     parser.add_argument("--size", type=int, required=True)
     parser.add_argument("--images", type=Path, required=True)
-    parser.add_argument("--cores", type=int, nargs="+", required=True)
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
-    os.sched_setaffinity(0, arguments.cores)
     # Libraries print what they like; answers have a way of their own.
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)

@@ -6,17 +6,11 @@ a tensor of its own that must be copied as well.
 
 from __future__ import annotations
 
-import os
+import albumentations as A
+import cv2
+import numpy as np
 
-# It looks for a newer version of itself when imported, and reports what is composed.
-os.environ["NO_ALBUMENTATIONS_UPDATE"] = "1"
-os.environ["ALBUMENTATIONS_NO_TELEMETRY"] = "1"
-os.environ["ALBUMENTATIONS_OFFLINE"] = "1"
-
-import albumentations as A  # noqa: E402
-import cv2  # noqa: E402
-import numpy as np  # noqa: E402
-from task import (  # noqa: E402
+from task import (
     BATCH,
     BLUR,
     BRIGHTNESS,

@@ -10,8 +10,9 @@ Images are fed twice, so that a batch has both views and none is copied.
 from __future__ import annotations
 
 import numpy as np
-import nvidia.dali as dali
+from nvidia import dali
 from nvidia.dali import fn, pipeline_def, types
+
 from task import (
     BATCH,
     BLUR,
@@ -48,7 +49,7 @@ class Dali:
 
 
 @pipeline_def(enable_conditionals=True, exec_async=False, exec_pipelined=False, prefetch_queue_depth=1)
-def _pipeline(task: Task):  # noqa: ANN202, DALI's own node type
+def _pipeline(task: Task) -> dali.data_node.DataNode:
     images = fn.external_source(name="images", layout="HWC", no_copy=True)
     images = fn.random_resized_crop(
         images,

@@ -15,6 +15,7 @@ import kornia_rs
 import numpy as np
 from kornia_rs import augmentations, imgproc
 from kornia_rs.image import Image
+
 from task import (
     BATCH,
     BLUR,

@@ -19,6 +19,7 @@ import random
 
 import cv2
 import numpy as np
+
 from task import (
     BATCH,
     BLUR,

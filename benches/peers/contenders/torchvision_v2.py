@@ -12,6 +12,8 @@ import PIL
 import torch
 import torchvision
 from PIL import Image
+from torchvision.transforms import v2
+
 from task import (
     BATCH,
     BLUR,
@@ -28,7 +30,6 @@ from task import (
     VIEWS,
     Task,
 )
-from torchvision.transforms import v2
 
 
 class Torchvision:
