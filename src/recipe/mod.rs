@@ -12,6 +12,8 @@ mod inputs;
 mod latent_op;
 mod parse;
 mod pixel_op;
+mod pixel_read;
+mod pixel_write;
 mod read;
 mod types;
 mod views;
@@ -19,7 +21,9 @@ mod write;
 
 pub use canonical::Digest;
 pub use latent_op::{LatentKind, LatentOp, Path as LatentPath, Truncate};
-pub use pixel_op::{Axis, EraseValue, Filter, Padding, PixelKind, PixelOp, Sampling, Size};
+pub use pixel_op::{
+    Axis, EraseValue, Filter, MAX_PIXEL_OPS, MAX_SIDE, Padding, PixelKind, PixelOp, Sampling, Size,
+};
 pub use types::{
     Balance, Class, Distribution, Dtype, Encoding, Generator, GeneratorOutput, ImageLayout, Layout,
     ModelRef, Normalise, Output, Precision, Role, Samples,

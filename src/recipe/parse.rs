@@ -8,7 +8,7 @@ use super::inputs::inputs;
 use super::read::{Field, Source, Table};
 use super::{
     BUILTIN_PREFIX, Dtype, Generator, GeneratorOutput, ImageLayout, Layout, MAX_BLOCK, MAX_SAMPLES,
-    ModelRef, Normalise, Output, Precision, Recipe, Role, Samples, Views, views,
+    ModelRef, Normalise, Output, PixelKind, Precision, Recipe, Role, Samples, Views, views,
 };
 use crate::error::Result;
 
@@ -48,8 +48,38 @@ pub(super) fn recipe(text: &str, file: &str, name: &str, folder: &Path) -> Resul
         },
         folder: folder.to_path_buf(),
     };
+    let views = root.get("views");
     root.finish()?;
+    views.map_or(Ok(()), |views| normalised_once(&views, &recipe))?;
     Ok(recipe)
+}
+
+/// A list of pixel ops may end in a normalisation of its own. It needs floats, and must be the only
+/// one; both are said in another table than the ops are.
+fn normalised_once(views: &Field<'_>, recipe: &Recipe) -> Result<()> {
+    let written = match views.table()?.get("groups") {
+        Some(groups) => groups.items()?.iter().map(Field::table).collect::<Result<Vec<_>>>()?,
+        None => vec![views.table()?],
+    };
+    for (group, table) in recipe.views.groups.iter().zip(written) {
+        let last = group.pixel.last().map(|op| &op.kind);
+        let (Some(PixelKind::Normalise(_)), Some(list)) = (last, table.get("pixel")) else {
+            continue;
+        };
+        let ops = list.items()?;
+        let Some(op) = ops.last() else { continue };
+        if recipe.output.dtype == Dtype::U8 {
+            return Err(op
+                .error("normalises, which needs a float dtype")
+                .help("set output.dtype = \"f32\" or \"f16\""));
+        }
+        if recipe.output.normalise.is_some() {
+            return Err(op
+                .error("would normalise a second time, after output.normalise")
+                .help("keep one of the two"));
+        }
+    }
+    Ok(())
 }
 
 pub(super) fn contract(text: &str, file: &str) -> Result<(Vec<(String, Role)>, GeneratorOutput)> {
@@ -68,7 +98,7 @@ pub(super) fn contract(text: &str, file: &str) -> Result<(Vec<(String, Role)>, G
     Ok((inputs, output))
 }
 
-fn document<'a>(source: &Source<'a>) -> Result<Document<&'a str>> {
+pub(super) fn document<'a>(source: &Source<'a>) -> Result<Document<&'a str>> {
     Document::parse(source.text).map_err(|error| {
         let message = error.message().trim_end_matches('.').replace('\n', ", ");
         source.error(error.span(), format!("not valid TOML: {message}"))
@@ -164,14 +194,20 @@ fn output(table: Table<'_>) -> Result<Output> {
                 .error("needs a float dtype")
                 .help("set output.dtype = \"f32\" or \"f16\""));
         }
-        Some(field) => Some(normalise(field.table()?)?),
+        Some(field) => {
+            let table = field.table()?;
+            let normalise = normalise(&table)?;
+            table.finish()?;
+            Some(normalise)
+        }
         None => None,
     };
     table.finish()?;
     Ok(Output { dtype, layout, normalise })
 }
 
-pub(super) fn normalise(table: Table<'_>) -> Result<Normalise> {
+/// The keys of a normalisation; the caller finishes the table.
+pub(super) fn normalise(table: &Table<'_>) -> Result<Normalise> {
     let help = "one number for each channel, on values in [0, 1]";
     let (mean, std) = (table.require("mean", help)?, table.require("std", help)?);
     let one_or_four = |field: &Field<'_>| {
@@ -185,7 +221,6 @@ pub(super) fn normalise(table: Table<'_>) -> Result<Normalise> {
     if normalise.std.iter().any(|s| *s <= 0.0) {
         return Err(std.error("must be greater than 0"));
     }
-    table.finish()?;
     Ok(normalise)
 }
 

@@ -1,8 +1,11 @@
 //! Operations on the image, in torchvision's meaning of their names: `views.pixel`.
 
 use super::Normalise;
-use super::read::Field;
-use crate::error::Result;
+
+/// Pixels that a side of a view may have at most.
+pub const MAX_SIDE: u32 = 16_384;
+/// Ops that a list of pixel ops may have at most.
+pub const MAX_PIXEL_OPS: usize = 64;
 
 /// A change of the image, drawn anew for each view.
 #[derive(Debug, Clone, PartialEq)]
@@ -183,14 +186,26 @@ pub enum EraseValue {
     Noise,
 }
 
-impl PixelOp {
-    pub(super) fn read_list(field: &Field<'_>) -> Result<Vec<Self>> {
-        let _ = field;
-        todo!("pixel ops")
-    }
+impl Filter {
+    /// Every filter with its name in a recipe.
+    pub const ALL: [(&'static str, Self); 3] =
+        [("bilinear", Self::Bilinear), ("bicubic", Self::Bicubic), ("nearest", Self::Nearest)];
+}
 
-    /// As an inline table that [`PixelOp::read_list`] reads back.
-    pub(super) fn to_toml(&self) -> String {
-        todo!("pixel ops")
-    }
+impl Sampling {
+    /// Every way with its name in a recipe.
+    pub const ALL: [(&'static str, Self); 2] =
+        [("nearest", Self::Nearest), ("bilinear", Self::Bilinear)];
+}
+
+impl Padding {
+    /// Every padding with its name in a recipe; the constant is black.
+    pub const ALL: [(&'static str, Self); 3] =
+        [("constant", Self::Constant(0.0)), ("reflect", Self::Reflect), ("edge", Self::Edge)];
+}
+
+impl Axis {
+    /// Both axes with their names in a recipe.
+    pub const ALL: [(&'static str, Self); 2] =
+        [("horizontal", Self::Horizontal), ("vertical", Self::Vertical)];
 }

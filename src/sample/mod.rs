@@ -13,10 +13,14 @@ mod class;
 mod latent;
 mod noise;
 mod normal;
+mod pixel;
+mod pixel_draw;
+mod pixel_fit;
 mod plan;
 mod random;
 mod step;
 
 pub(crate) use noise::Noise;
+pub use pixel::PixelSampler;
 pub use plan::{BlockInputs, Column, Plan, PlannedInput, Sampler};
 pub use step::{Fill, Step};

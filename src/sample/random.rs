@@ -47,6 +47,20 @@ impl Stream {
         Philox::new(self.key, counter).fill_u32(words);
     }
 
+    /// The four words at `place` for `view` of sample `index` in `epoch`.
+    ///
+    /// The low 24 bits of the epoch share a counter word with the place, so that an epoch costs no
+    /// key of its own; this and [`Stream::fill`] are not for the same stream.
+    #[allow(clippy::cast_possible_truncation, reason = "both halves are used")]
+    pub fn four(&self, index: u64, epoch: u64, view: u32, place: u8) -> [u32; 4] {
+        let key = match epoch >> 24 {
+            0 => self.key,
+            era => self.in_epoch(era).key,
+        };
+        let low = (epoch as u32) << 8 | u32::from(place);
+        rand_philox::philox4x32_10([low, view, index as u32, (index >> 32) as u32], key)
+    }
+
     /// One uniform 64-bit word for sample `index`.
     pub fn word(&self, index: u64) -> u64 {
         let mut words = [0; 2];
@@ -85,6 +99,19 @@ mod tests {
         for (block, four) in (0u32..).zip(words.chunks(4)) {
             let counter = [block, 5, 0x89ab_cdef, 0x0123_4567];
             assert_eq!(four, rand_philox::philox4x32_10(counter, stream.key));
+        }
+    }
+
+    #[test]
+    fn fours_of_places_epochs_views_and_samples_do_not_collide() {
+        let stream = Stream::new(7, "pixel");
+        let mut seen = HashSet::new();
+        for epoch in [0, 1, 2, (1 << 24) - 1, 1 << 24, (1 << 24) + 1, 1 << 60] {
+            for index in [0, 1, 1 << 32, 1 << 62] {
+                for (view, place) in [(0, 0), (0, 1), (1, 0), (1, 255)] {
+                    assert!(seen.insert(stream.four(index, epoch, view, place)));
+                }
+            }
         }
     }
 

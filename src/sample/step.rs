@@ -1,5 +1,7 @@
 //! One operation on an image with all its parameters drawn.
 
+use std::fmt;
+
 use serde::Serialize;
 
 use crate::recipe::{Axis, Filter, Padding, Sampling};
@@ -114,4 +116,61 @@ pub enum Fill {
     Constant([f32; 4]),
     /// Standard normal noise from this key.
     Noise(u64),
+}
+
+/// A few words for people: `crop 21×20 at (3, 5) to 28×28`, sides and places rows first.
+impl fmt::Display for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {
+            Self::ResizedCrop { top, left, height, width, out: [h, w], .. } => {
+                write!(f, "crop {height}×{width} at ({top}, {left}) to {h}×{w}")
+            }
+            Self::Crop { top, left, out: [h, w], .. } => {
+                write!(f, "crop {h}×{w} at ({top}, {left})")
+            }
+            Self::Flip { axis: Axis::Horizontal } => f.write_str("flip horizontal"),
+            Self::Flip { axis: Axis::Vertical } => f.write_str("flip vertical"),
+            Self::Affine { matrix: [a, b, c, d, e, g], .. } => {
+                write!(f, "affine [{a:.2} {b:.2} {c:.1}; {d:.2} {e:.2} {g:.1}]")
+            }
+            Self::Brightness { factor } => write!(f, "brightness ×{factor:.2}"),
+            Self::Contrast { factor } => write!(f, "contrast ×{factor:.2}"),
+            Self::Saturation { factor } => write!(f, "saturation ×{factor:.2}"),
+            Self::Hue { shift } => write!(f, "hue {shift:+.2}"),
+            Self::Grayscale => f.write_str("grayscale"),
+            Self::Blur { sigma, .. } => write!(f, "blur σ {sigma:.2}"),
+            Self::Solarize { threshold } => write!(f, "solarize from {threshold:.2}"),
+            Self::Posterize { bits: 1 } => f.write_str("posterize to 1 bit"),
+            Self::Posterize { bits } => write!(f, "posterize to {bits} bits"),
+            Self::Erase { top, left, height, width, .. } => {
+                write!(f, "erase {height}×{width} at ({top}, {left})")
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn steps_are_said_in_few_words() {
+        let filter = Filter::Bilinear;
+        for (step, words) in [
+            (
+                Step::ResizedCrop { top: 3, left: 5, height: 21, width: 20, out: [28, 28], filter },
+                "crop 21×20 at (3, 5) to 28×28",
+            ),
+            (
+                Step::Crop { top: -4, left: 2, out: [32, 30], padding: Padding::Edge },
+                "crop 32×30 at (-4, 2)",
+            ),
+            (Step::Contrast { factor: 1.306 }, "contrast ×1.31"),
+            (Step::Hue { shift: 0.05 }, "hue +0.05"),
+            (Step::Flip { axis: Axis::Horizontal }, "flip horizontal"),
+            (Step::Posterize { bits: 4 }, "posterize to 4 bits"),
+        ] {
+            assert_eq!(step.to_string(), words);
+        }
+    }
 }
