@@ -5,19 +5,24 @@
 //! shifted copies of a row. Edges are reflected without repeating the outermost pixel, as often as
 //! a kernel wider than the image needs.
 
-use super::planes::{Pair, symmetric_sum};
-use super::simd::Level;
+use super::grow;
+use super::planes::symmetric_sum;
+use super::simd::{Level, kernel};
 
 /// Weights below this part of the middle one are left out; all together they move no value by more
 /// than 1e-6, a two-hundred-and-fiftieth of the rounding of a byte.
 const NEGLIGIBLE: f64 = 1e-7;
 
-/// Weights and rows that are kept from image to image.
+/// Tables and the image between the two passes.
 #[derive(Debug, Default)]
 pub(super) struct Blur {
     weights: Vec<f32>,
-    pairs: Vec<Pair>,
+    /// What is read at each place of a line with its edges: columns, or starts of rows.
+    places: Vec<usize>,
+    /// A row with its edges.
     row: Vec<f32>,
+    /// `0, 1, 2, …`: the shifts of a row that are weighed.
+    shifts: Vec<usize>,
     plane: Vec<f32>,
 }
 
@@ -33,66 +38,82 @@ impl Blur {
         out: &mut [f32],
     ) {
         let [height, width] = size;
-        super::grow(&mut self.plane, height * width);
-        for (source, out) in
-            source.chunks_exact(height * width).zip(out.chunks_exact_mut(height * width))
-        {
-            self.weigh(kernel[1], sigma);
-            self.along_rows(level, source, width);
-            self.weigh(kernel[0], sigma);
-            self.along_columns(level, size, out);
-        }
-    }
+        grow(&mut self.plane, source.len());
+        let between = &mut self.plane[..source.len()];
 
-    /// The weights of the middle and of each distance from it.
-    fn weigh(&mut self, kernel: u32, sigma: f32) {
-        self.weights.clear();
-        let radius = kernel / 2;
-        let density = |distance: u32| {
-            let z = f64::from(distance) / f64::from(sigma);
-            if distance == 0 { 1.0 } else { libm::exp(-0.5 * z * z) }
-        };
-        let counts = |distance: &u32| density(*distance) > NEGLIGIBLE;
-        let total: f64 = 1.0 + 2.0 * (1..=radius).take_while(counts).map(density).sum::<f64>();
-        let weights =
-            (0..=radius).take_while(counts).map(|distance| (density(distance) / total) as f32);
-        self.weights.extend(weights);
-    }
-
-    /// `source` to `self.plane`.
-    fn along_rows(&mut self, level: Level, source: &[f32], width: usize) {
+        weigh(kernel[1], sigma, &mut self.weights);
         let radius = self.weights.len() - 1;
-        super::grow(&mut self.row, width + 2 * radius);
-        self.pairs.clear();
-        let pair = |distance| Pair {
-            weight: self.weights[distance],
-            a: radius - distance,
-            b: radius + distance,
-        };
-        self.pairs.extend((1..=radius).map(pair));
+        place(width, radius, 1, &mut self.places);
+        grow(&mut self.row, width + 2 * radius);
+        self.shifts.clear();
+        self.shifts.extend(0..=2 * radius);
         let row = &mut self.row[..width + 2 * radius];
-        for (source, out) in source.chunks_exact(width).zip(self.plane.chunks_exact_mut(width)) {
-            row[radius..][..width].copy_from_slice(source);
+        along_rows(level, source, &self.places, &self.shifts, &self.weights, row, between);
+
+        if kernel[0] != kernel[1] {
+            weigh(kernel[0], sigma, &mut self.weights);
+        }
+        place(height, self.weights.len() - 1, width, &mut self.places);
+        along_columns(level, between, size, &self.places, &self.weights, out);
+    }
+}
+
+/// The weights of the middle and of each distance from it.
+fn weigh(kernel: u32, sigma: f32, weights: &mut Vec<f32>) {
+    weights.clear();
+    let density = |distance: u32| {
+        let z = f64::from(distance) / f64::from(sigma);
+        if distance == 0 { 1.0 } else { libm::exp(-0.5 * z * z) }
+    };
+    let counting = || (0..=kernel / 2).map(density).take_while(|weight| *weight > NEGLIGIBLE);
+    let total = 2.0 * counting().sum::<f64>() - 1.0;
+    weights.extend(counting().map(|weight| (weight / total) as f32));
+}
+
+/// Fills `places` with what stands at `-radius..n + radius` of a line of `n`, times `step`.
+fn place(n: usize, radius: usize, step: usize, places: &mut Vec<usize>) {
+    places.clear();
+    let (n_, radius) = (n as isize, radius as isize);
+    places.extend((-radius..n_ + radius).map(|place| reflect(place, n) * step));
+}
+
+kernel! {
+    fn along_rows(
+        source: &[f32],
+        places: &[usize],
+        shifts: &[usize],
+        weights: &[f32],
+        row: &mut [f32],
+        out: &mut [f32],
+    ) {
+        let radius = weights.len() - 1;
+        let width = row.len() - 2 * radius;
+        for (source, out) in source.chunks_exact(width).zip(out.chunks_exact_mut(width)) {
+            row[radius..radius + width].copy_from_slice(source);
             for i in 0..radius {
-                let before = i as isize - radius as isize;
-                row[i] = source[reflect(before, width)];
-                row[radius + width + i] = source[reflect((width + i) as isize, width)];
+                row[i] = source[places[i]];
+                row[radius + width + i] = source[places[radius + width + i]];
             }
-            symmetric_sum(level, row, (self.weights[0], radius), &self.pairs, out);
+            symmetric_sum(row, shifts, weights, out);
         }
     }
+}
 
-    /// `self.plane` to `out`.
-    fn along_columns(&mut self, level: Level, [height, width]: [usize; 2], out: &mut [f32]) {
-        for (y, out) in out.chunks_exact_mut(width).enumerate() {
-            self.pairs.clear();
-            let pair = |(distance, &weight): (usize, &f32)| Pair {
-                weight,
-                a: reflect(y as isize - distance as isize, height) * width,
-                b: reflect((y + distance) as isize, height) * width,
-            };
-            self.pairs.extend(self.weights.iter().enumerate().skip(1).map(pair));
-            symmetric_sum(level, &self.plane, (self.weights[0], y * width), &self.pairs, out);
+kernel! {
+    fn along_columns(
+        source: &[f32],
+        size: [usize; 2],
+        places: &[usize],
+        weights: &[f32],
+        out: &mut [f32],
+    ) {
+        let [height, width] = size;
+        let planes = source.chunks_exact(height * width);
+        for (source, out) in planes.zip(out.chunks_exact_mut(height * width)) {
+            for (y, out) in out.chunks_exact_mut(width).enumerate() {
+                let starts = &places[y..][..2 * weights.len() - 1];
+                symmetric_sum(source, starts, weights, out);
+            }
         }
     }
 }
@@ -100,6 +121,9 @@ impl Blur {
 /// The place in `0..n` that a place outside mirrors, the outermost ones not repeated.
 pub(super) fn reflect(place: isize, n: usize) -> usize {
     let last = n as isize - 1;
+    if (0..=last).contains(&place) {
+        return place as usize;
+    }
     if last == 0 {
         return 0;
     }

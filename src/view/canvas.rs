@@ -357,6 +357,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(ProptestConfig::with_cases(2000))]
+
         #[test]
         fn views_are_finite_intensities_and_the_same_bits_on_every_instruction_set(
             (shape, steps) in steps()

@@ -14,10 +14,12 @@ mod crop;
 mod deliver;
 mod erase;
 mod load;
+mod permute;
 mod planes;
 mod resample;
 pub mod sheet;
 mod simd;
+mod taps;
 
 pub use canvas::Canvas;
 pub use deliver::{BadValue, Delivery};

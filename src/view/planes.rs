@@ -1,116 +1,136 @@
 //! Weighted sums of rows: what resizing and blurring are made of.
 
-use super::simd::kernel;
 use super::unit;
 
-/// Columns that are summed at once while the sums stay in registers.
+/// Columns that are summed at once; their sums stay in registers.
 const WIDE: usize = 64;
 
-/// One term: `weight (source[a + x] + source[b + x])`, or `weight source[a + x]` alone.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Pair {
-    pub weight: f32,
-    pub a: usize,
-    pub b: usize,
+/// Columns of the narrower blocks that do the rest of a row.
+const HALF: usize = 32;
+const NARROW: usize = 16;
+
+/// Output `x` as a function of `x`, `N` of them at a time.
+///
+/// A trait with methods and not closures: those cannot be told to be inlined, and what is not
+/// inlined into a kernel is not compiled for its instruction set.
+trait Columns {
+    fn sums<const N: usize>(&self, x: usize) -> [f32; N];
 }
 
-/// `first + n` terms of one output, clamped to `[0, 1]`.
-#[inline(always)]
-fn block<const N: usize>(
-    source: &[f32],
-    middle: (f32, usize),
-    pairs: &[Pair],
-    x: usize,
-) -> [f32; N] {
-    let lanes =
-        |at: usize| -> &[f32; N] { source[at + x..at + x + N].try_into().expect("N values") };
-    let row = lanes(middle.1);
-    let mut sum = [0.0; N];
-    for i in 0..N {
-        sum[i] = middle.0 * row[i];
-    }
-    for pair in pairs {
-        let (a, b) = (lanes(pair.a), lanes(pair.b));
-        for i in 0..N {
-            sum[i] += pair.weight * (a[i] + b[i]);
-        }
-    }
-    for x in &mut sum {
-        *x = unit(*x);
-    }
-    sum
-}
-
-/// Runs `block` over all columns; the last block overlaps the one before, which gives the same
+/// Computes a row, cut to `[0, 1]`. The last block overlaps the one before, which gives the same
 /// values again.
 #[inline(always)]
-fn columns(
-    out: &mut [f32],
-    wide: impl Fn(usize) -> [f32; WIDE],
-    narrow: impl Fn(usize) -> [f32; 16],
-    one: impl Fn(usize) -> [f32; 1],
-) {
+fn fill(columns: &impl Columns, out: &mut [f32]) {
     let n = out.len();
     let mut x = 0;
     while x + WIDE <= n {
-        out[x..x + WIDE].copy_from_slice(&wide(x));
+        put::<WIDE>(columns, x, out);
         x += WIDE;
     }
-    while x + 16 <= n {
-        out[x..x + 16].copy_from_slice(&narrow(x));
-        x += 16;
+    if x + HALF <= n {
+        put::<HALF>(columns, x, out);
+        x += HALF;
     }
-    if x < n && n >= 16 {
-        let x = n - 16;
-        out[x..].copy_from_slice(&narrow(x));
+    if x + NARROW <= n {
+        put::<NARROW>(columns, x, out);
+        x += NARROW;
+    }
+    if x < n && n >= NARROW {
+        put::<NARROW>(columns, n - NARROW, out);
     } else {
-        for (x, out) in out.iter_mut().enumerate().skip(x) {
-            [*out] = one(x);
+        for x in x..n {
+            put::<1>(columns, x, out);
         }
-    }
-}
-
-kernel! {
-    /// `out[x] = w source[m + x] + Σ weight (source[a + x] + source[b + x])`, clamped.
-    pub(super) fn symmetric_sum(source: &[f32], middle: (f32, usize), pairs: &[Pair], out: &mut [f32]) {
-        columns(
-            out,
-            |x| block(source, middle, pairs, x),
-            |x| block(source, middle, pairs, x),
-            |x| block(source, middle, pairs, x),
-        );
     }
 }
 
 #[inline(always)]
-fn plain_block<const N: usize>(
-    source: &[f32],
-    stride: usize,
-    weights: &[f32],
-    x: usize,
-) -> [f32; N] {
-    let mut sum = [0.0; N];
-    for (k, weight) in weights.iter().enumerate() {
-        let row: &[f32; N] =
-            source[k * stride + x..k * stride + x + N].try_into().expect("N values");
-        for i in 0..N {
-            sum[i] += weight * row[i];
-        }
+fn put<const N: usize>(columns: &impl Columns, x: usize, out: &mut [f32]) {
+    let sums = columns.sums::<N>(x);
+    let out = lanes_mut::<N>(out, x);
+    for i in 0..N {
+        out[i] = unit(sums[i]);
     }
-    for x in &mut sum {
-        *x = unit(*x);
-    }
-    sum
 }
 
-kernel! {
-    /// `out[x] = Σ weights[k] source[k stride + x]`, clamped.
-    pub(super) fn weighted_sum(source: &[f32], stride: usize, weights: &[f32], out: &mut [f32]) {
-        columns(
-            out,
-            |x| plain_block(source, stride, weights, x),
-            |x| plain_block(source, stride, weights, x),
-            |x| plain_block(source, stride, weights, x),
-        );
+#[inline(always)]
+fn lanes<const N: usize>(values: &[f32], at: usize) -> &[f32; N] {
+    values[at..at + N].try_into().expect("N values")
+}
+
+#[inline(always)]
+fn lanes_mut<const N: usize>(values: &mut [f32], at: usize) -> &mut [f32; N] {
+    (&mut values[at..at + N]).try_into().expect("N values")
+}
+
+/// A kernel that is the same on both sides of its middle.
+struct Symmetric<'a> {
+    source: &'a [f32],
+    /// Where the rows start that are weighed, an odd number of them.
+    starts: &'a [usize],
+    /// Of the middle row, of those beside it, and so on.
+    weights: &'a [f32],
+}
+
+impl Columns for Symmetric<'_> {
+    #[inline(always)]
+    fn sums<const N: usize>(&self, x: usize) -> [f32; N] {
+        let radius = self.weights.len() - 1;
+        let (before, after) = self.starts.split_at(radius);
+        let row = lanes::<N>(self.source, after[0] + x);
+        let mut sums = [0.0; N];
+        for i in 0..N {
+            sums[i] = self.weights[0] * row[i];
+        }
+        let starts = before.iter().rev().zip(&after[1..]);
+        for ((a, b), weight) in starts.zip(&self.weights[1..]) {
+            let a = lanes::<N>(self.source, a + x);
+            let b = lanes::<N>(self.source, b + x);
+            for i in 0..N {
+                sums[i] += weight * (a[i] + b[i]);
+            }
+        }
+        sums
     }
+}
+
+/// A symmetric kernel over the rows of `source` that start at `starts`, cut to `[0, 1]`.
+#[inline(always)]
+pub(super) fn symmetric_sum(source: &[f32], starts: &[usize], weights: &[f32], out: &mut [f32]) {
+    assert_eq!(starts.len(), 2 * weights.len() - 1, "a weight for each distance from the middle");
+    fill(&Symmetric { source, starts, weights }, out);
+}
+
+/// Any kernel over rows that follow one another.
+struct Plain<'a, W> {
+    source: &'a [f32],
+    stride: usize,
+    weights: W,
+}
+
+impl<W: Iterator<Item = f32> + Clone> Columns for Plain<'_, W> {
+    #[inline(always)]
+    fn sums<const N: usize>(&self, x: usize) -> [f32; N] {
+        let mut sums = [0.0; N];
+        let mut start = x;
+        for weight in self.weights.clone() {
+            let row = lanes::<N>(self.source, start);
+            for i in 0..N {
+                sums[i] += weight * row[i];
+            }
+            start += self.stride;
+        }
+        sums
+    }
+}
+
+/// `out[x] = Σ weights[k] source[k stride + x]`, cut to `[0, 1]`.
+#[inline(always)]
+pub(super) fn weighted_sum(
+    source: &[f32],
+    stride: usize,
+    weights: impl Iterator<Item = f32> + Clone,
+    out: &mut [f32],
+) {
+    fill(&Plain { source, stride, weights }, out);
 }
