@@ -6,6 +6,8 @@ import json
 import os
 import subprocess
 import sys
+import time
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -50,6 +52,17 @@ def build_ours() -> Path:
     return target / "release" / "examples" / "views_throughput"
 
 
+@dataclass(frozen=True)
+class Round:
+    """What a contender did when asked once."""
+
+    views: int
+    wall: float
+    """Seconds on the clock."""
+    cpu: float
+    """Seconds of work for each core. Less than `wall` where something else ran there."""
+
+
 class Team:
     """One contender on some cores: ours as one process with a thread for each, a library as one
     process for each, which gives Python no lock to wait for."""
@@ -91,18 +104,25 @@ class Team:
         finally:
             os.sched_setaffinity(0, before)
 
-    def round(self, batches: int) -> float:
-        """Views per second over so many batches on each core."""
+    def round(self, batches: int) -> Round:
+        """So many batches on each core."""
+        before = self._cpu_seconds()
         for process, share in zip(self.processes, self.shares, strict=True):
             self._ask(process, {"batches": batches * share})
-        seconds = max(answer["seconds"] for answer in self._answers())
-        return batches * sum(self.shares) * BATCH * VIEWS / seconds
+        wall = max(answer["seconds"] for answer in self._answers())
+        cores = sum(self.shares)
+        return Round(batches * cores * BATCH * VIEWS, wall, (self._cpu_seconds() - before) / cores)
+
+    def _cpu_seconds(self) -> float:
+        """All threads of all processes. Linux makes a process's clock from its number:
+        `clock_getcpuclockid(3)`, which Python has for threads alone."""
+        return sum(time.clock_gettime((~process.pid << 3) | 2) for process in self.processes)
 
     def batches_for(self, seconds: float) -> int:
         """How many batches on each core take about so long; warms up by the way."""
         self.round(1)
         batches = 1
-        while (taken := batches * BATCH * VIEWS * sum(self.shares) / self.round(batches)) < seconds / 4:
+        while (taken := self.round(batches).wall) < seconds / 4:
             batches *= 2
         return max(1, round(batches * seconds / taken))
 

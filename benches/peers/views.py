@@ -20,6 +20,10 @@ way a DataLoader runs it, but nobody pays for handing batches over; genset runs 
 one process with threads. The ratio is genset's views by those of the fastest
 library, round by round.
 
+On a machine that does other things, `--clock cpu` divides by the time that a
+contender ran, which leaves out waiting for a core but not what a cold cache costs;
+the table names contenders that had to wait.
+
 What was chosen for each library, and why, is in its file in `contenders/`. DALI
 and kornia-rs have no operation for part of the pipeline and do something near it,
 which the table says; the ratio is by the fastest library that does it all.
@@ -41,9 +45,11 @@ import check
 from contenders import PEERS
 from pictures import dead_leaves
 from task import IMAGES, Task
-from teams import OURS, Absent, Team, build_ours, title, whole
+from teams import OURS, Absent, Round, Team, build_ours, title, whole
 
 SIZES = (28, 32, 64, 128, 224)
+# A contender that had less of its cores than this was measured together with something else.
+QUIET = 0.97
 
 
 @dataclass
@@ -51,24 +57,32 @@ class Result:
     """What was measured at one size."""
 
     size: int
-    rates: dict[str, list[float]] = field(default_factory=dict)
-    """Views per second, one for each round."""
+    clock: str
+    rounds: dict[str, list[Round]] = field(default_factory=dict)
     absent: dict[str, str] = field(default_factory=dict)
     versions: dict[str, str] = field(default_factory=dict)
 
+    def rates(self, name: str) -> list[float]:
+        """Views per second, one for each round."""
+        return [turn.views / getattr(turn, self.clock) for turn in self.rounds[name]]
+
     def median(self, name: str) -> float:
-        return statistics.median(self.rates[name])
+        return statistics.median(self.rates(name))
+
+    def busy(self, name: str) -> float:
+        """The part of the time in which the contender had its cores to itself."""
+        return statistics.median(turn.cpu / turn.wall for turn in self.rounds[name])
 
     def fastest_peer(self) -> str | None:
-        peers = [name for name in self.rates if name != OURS and whole(name)]
+        peers = [name for name in self.rounds if name != OURS and whole(name)]
         return max(peers, key=self.median, default=None)
 
     def ratio(self) -> float | None:
         """Ours by the fastest peer's, median over the rounds."""
         peer = self.fastest_peer()
-        if peer is None or OURS not in self.rates:
+        if peer is None or OURS not in self.rounds:
             return None
-        return statistics.median(a / b for a, b in zip(self.rates[OURS], self.rates[peer], strict=True))
+        return statistics.median(a / b for a, b in zip(self.rates(OURS), self.rates(peer), strict=True))
 
 
 def main() -> None:
@@ -98,6 +112,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--cores", type=int, default=1)
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--seconds", type=float, default=0.5, help="that a round of one contender takes")
+    parser.add_argument("--clock", choices=["wall", "cpu"], default="wall", help="cpu: leave out what others took")
     parser.add_argument("--only", nargs="+", choices=[OURS, *PEERS], help="contenders")
     parser.add_argument("--ours", type=Path, help="the built example; default: cargo builds it")
     parser.add_argument("--json", type=Path, help="write every round, the versions and the hardware here")
@@ -112,7 +127,7 @@ def parse() -> argparse.Namespace:
 
 def measure(names: list[str], task: Task, ours: Path | None, folder: Path, arguments: argparse.Namespace) -> Result:
     """All contenders at one size, in turn."""
-    result = Result(task.size)
+    result = Result(task.size, arguments.clock)
     images = folder / f"{task.size}.u8"
     dead_leaves(IMAGES, task.size, task.channels, seed=0).tofile(images)
     # The last cores: the first one tends to serve the machine's interrupts.
@@ -130,7 +145,7 @@ def measure(names: list[str], task: Task, ours: Path | None, folder: Path, argum
         for turn in range(arguments.rounds):
             # There and back, so that nobody always follows the same neighbour.
             for team in teams if turn % 2 == 0 else reversed(teams):
-                result.rates.setdefault(team.name, []).append(team.round(batches[team.name]))
+                result.rounds.setdefault(team.name, []).append(team.round(batches[team.name]))
     finally:
         for team in teams:
             team.close()
@@ -139,8 +154,11 @@ def measure(names: list[str], task: Task, ours: Path | None, folder: Path, argum
 
 def as_text(result: Result) -> str:
     lines = [f"{result.size} x {result.size} x {Task(result.size).channels}, views/s: median (least to most)"]
-    for name, rates in result.rates.items():
+    for name in result.rounds:
+        rates, busy = result.rates(name), result.busy(name)
         mark = "" if whole(name) else f"  [{PEERS[name].note}]"
+        if busy < QUIET:
+            mark += f"  had {busy:.0%} of its time"
         lines.append(f"  {title(name):28} {result.median(name):10,.0f} ({min(rates):,.0f} to {max(rates):,.0f}){mark}")
     lines += [f"  {title(name):28} absent: {why}" for name, why in result.absent.items()]
     ratio, peer = result.ratio(), result.fastest_peer()
@@ -156,7 +174,7 @@ def as_markdown(results: list[Result], names: list[str]) -> str:
     ]
     marks = {name: "*" * place for place, name in enumerate((n for n in names if not whole(n)), 1)}
     for name in names:
-        cells = [f"{r.median(name):,.0f}" if name in r.rates else "–" for r in results]
+        cells = [f"{r.median(name):,.0f}" if name in r.rounds else "–" for r in results]
         label = title(name) + marks.get(name, "").replace("*", "\\*")
         lines.append(f"| {label} | " + " | ".join(cells) + " |")
     ratios = [r.ratio() for r in results]
@@ -175,6 +193,7 @@ def as_json(results: list[Result], arguments: argparse.Namespace) -> dict[str, o
         "cores": arguments.cores,
         "rounds": arguments.rounds,
         "seconds": arguments.seconds,
+        "clock": arguments.clock,
         "hardware": {"cpu": cpu(), "cores": os.cpu_count(), "system": platform.platform()},
         "versions": versions,
         "sizes": [
@@ -188,9 +207,10 @@ def as_json(results: list[Result], arguments: argparse.Namespace) -> dict[str, o
                     name: {
                         "title": title(name),
                         "whole": whole(name),
-                        "views_per_second": {"median": result.median(name), "rounds": rates},
+                        "views_per_second": {"median": result.median(name), "rounds": result.rates(name)},
+                        "busy": result.busy(name),
                     }
-                    for name, rates in result.rates.items()
+                    for name in result.rounds
                 },
             }
             for result in results
