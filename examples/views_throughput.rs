@@ -144,8 +144,7 @@ impl Task {
             true => Normalise { mean: vec![0.485, 0.456, 0.406], std: vec![0.229, 0.224, 0.225] },
             false => Normalise { mean: vec![0.1307], std: vec![0.3081] },
         };
-        let output =
-            Output { dtype: Dtype::F32, layout: Layout::Nchw, normalise: Some(normalise) };
+        let output = Output { dtype: Dtype::F32, layout: Layout::Nchw, normalise: Some(normalise) };
         let delivery = Delivery::of_canvas(sampler.image(0), &output)?;
         Ok(Self { images, format, sampler, delivery })
     }

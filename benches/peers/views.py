@@ -1,6 +1,6 @@
 """Images to views: genset against the libraries that one would use instead.
 
-    pip install -r benches/peers/requirements.txt
+    pip install --require-hashes -r benches/peers/requirements.txt
     python benches/peers/views.py                     # one core
     python benches/peers/views.py --cores 2
     python benches/peers/views.py --check sheet.png   # that all do the same
