@@ -138,7 +138,7 @@ impl fmt::Display for Step {
             Self::Saturation { factor } => write!(f, "saturation ×{factor:.2}"),
             Self::Hue { shift } => write!(f, "hue {shift:+.2}"),
             Self::Grayscale => f.write_str("grayscale"),
-            Self::Blur { sigma, .. } => write!(f, "blur σ {sigma:.2}"),
+            Self::Blur { sigma, .. } => write!(f, "blur sigma {sigma:.2}"),
             Self::Solarize { threshold } => write!(f, "solarize from {threshold:.2}"),
             Self::Posterize { bits: 1 } => f.write_str("posterize to 1 bit"),
             Self::Posterize { bits } => write!(f, "posterize to {bits} bits"),

@@ -253,7 +253,7 @@ mod tests {
 
     #[test]
     fn captions_are_written_below_and_wrapped() {
-        let tile = Tile::new(&[0; 4], 1, 2, 2, false).with_caption("gaussian std 0.43\nblur σ 1");
+        let tile = Tile::new(&[0; 4], 1, 2, 2, false).with_caption("gaussian std 0.43\nblur 1");
         let sheet = contact_sheet(&[vec![tile.clone(), tile.with_caption("")]], 1).unwrap();
         assert_eq!(sheet.width, 2 * (CAPTION + GAP) + GAP);
         assert_eq!(sheet.height, 140 + 2 * LETTER[1] + 2 * GAP);
