@@ -74,7 +74,6 @@ fn unknown(name: &str, tensors: &[&str]) -> Error {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use crate::graph::build;
 
     #[test]
