@@ -242,6 +242,10 @@ fn line(
         .map(|Effect { attribute, in_std, .. }| format!("{attribute} {in_std:+.2}"))
         .collect::<Vec<_>>();
     let others = if others.is_empty() { "nothing else".into() } else { others.join(", ") };
+    let others = match effect.is_significant() {
+        true => others,
+        false => format!("{others} (itself: not significant)"),
+    };
     let _ = writeln!(
         text,
         "{:moves$}  {:>7}σ  {:>17}  {:>6.1}  {others}",

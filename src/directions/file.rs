@@ -125,3 +125,85 @@ fn sorted(file: &[u8]) -> Option<Vec<u8>> {
     text += &" ".repeat(text.len().next_multiple_of(8) - text.len());
     Some([&(text.len() as u64).to_le_bytes(), text.as_bytes(), data].concat())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::directions::report::Direction;
+
+    fn found() -> Found {
+        let direction = |name: &str| Direction {
+            name: name.into(),
+            eigenvalue: None,
+            share: None,
+            r2: Some(f64::NAN),
+            latent_std: 1.0,
+            moves: None,
+            also: vec![],
+            effects: vec![],
+        };
+        Found {
+            vectors: vec![vec![0.0, 1.0, 0.0, 0.0], vec![0.6, 0.0, 0.0, 0.8]],
+            report: Report {
+                method: "regress".into(),
+                model: "g.onnx".into(),
+                model_digest: "00".into(),
+                seed: 7,
+                input: "z".into(),
+                shape: vec![2, 2],
+                source: vec![],
+                fitted: None,
+                held_out: [0, 8],
+                step: 1.0,
+                attributes: vec![],
+                directions: vec![direction("slant"), direction("aspect")],
+            },
+        }
+    }
+
+    #[test]
+    fn the_file_reads_back_as_it_was_found() {
+        let bytes = found().to_bytes().unwrap();
+        let file = safetensors::SafeTensors::deserialize(&bytes).unwrap();
+        let mut names = file.names();
+        names.sort_unstable();
+        assert_eq!(names, ["aspect", "slant"]);
+        let tensor = file.tensor("aspect").unwrap();
+        assert_eq!((tensor.dtype(), tensor.shape()), (Dtype::F32, &[2, 2][..]));
+        let values: Vec<u8> =
+            [0.6f32, 0.0, 0.0, 0.8].iter().flat_map(|x| x.to_le_bytes()).collect();
+        assert_eq!(tensor.data(), values);
+        let (_, metadata) = safetensors::SafeTensors::read_metadata(&bytes).unwrap();
+        let metadata = metadata.metadata().as_ref().unwrap();
+        assert_eq!((metadata["format"].as_str(), metadata["input"].as_str()), (FORMAT, "z"));
+        let report: Value = serde_json::from_str(&metadata["report"]).unwrap();
+        assert_eq!(report["directions"][0]["name"], "slant");
+        // No number is no number, in JSON.
+        assert_eq!(report["directions"][0]["r2"], Value::Null);
+        assert_eq!(found().vector("slant"), Some(&[0.0, 1.0, 0.0, 0.0][..]));
+        assert_eq!(found().vector("none"), None);
+    }
+
+    #[test]
+    fn the_header_is_in_order_whatever_the_hash_map_says() {
+        let first = found().to_bytes().unwrap();
+        for _ in 0..8 {
+            assert_eq!(found().to_bytes().unwrap(), first);
+        }
+        let text = String::from_utf8_lossy(&first[8..]).into_owned();
+        let places = ["__metadata__", "\"format\"", "\"model\"", "\"aspect\":{", "\"slant\":{"];
+        let places = places.map(|part| text.find(part).unwrap());
+        assert!(places.is_sorted(), "{places:?}");
+    }
+
+    #[test]
+    fn a_file_is_written_whole_or_not_at_all() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("dirs.safetensors");
+        found().write(&path).unwrap();
+        assert_eq!(std::fs::read(&path).unwrap(), found().to_bytes().unwrap());
+        let error = found().write(&folder.path().join("none/dirs.safetensors")).unwrap_err();
+        assert!(error.to_string().contains("none/dirs.safetensors"), "{error}");
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+}

@@ -38,8 +38,6 @@ mod scorer;
 mod sefa;
 mod statistics;
 mod strip;
-#[cfg(test)]
-mod tests;
 
 pub use attribute::{Attribute, Picture, attributes};
 pub use explorer::Explorer;

@@ -101,30 +101,28 @@ impl Flow {
         }
     }
 
-    /// Through arithmetic with another value of `count` elements, constant if known, of which
-    /// `scalar` is the only one.
-    pub fn through_arithmetic(
-        &self,
-        operator: &str,
-        position: usize,
-        count: Option<u64>,
-        scalar: impl FnOnce() -> Option<f64>,
-    ) -> Next {
-        let small = count.is_some_and(|count| count <= self.values.len() as u64);
-        #[allow(clippy::cast_possible_truncation)]
-        let factor = match (operator, position) {
-            ("Add", _) | ("Sub", 0) if small => Some(1.0),
-            ("Sub", _) if small => Some(-1.0),
-            ("Mul", _) => scalar().map(|factor| factor as f32),
-            ("Div", 0) => scalar().filter(|x| *x != 0.0).map(|x| (1.0 / x) as f32),
-            _ => None,
-        };
-        match factor {
-            Some(factor) => {
-                Next::Flows(vec![Some(Self { scale: self.scale * factor, ..self.clone() })])
-            }
-            None => Next::End("not a linear layer"),
+    /// Through a sum or difference with something of `count` values a row, where known, that is
+    /// `moved` by the input too or not.
+    pub fn plus(&self, operator: &str, position: usize, moved: bool, count: Option<u64>) -> Next {
+        let larger = count.is_some_and(|count| count > self.values.len() as u64);
+        if moved || larger {
+            return Next::End("adds something to it that is not fixed");
         }
+        self.scaled(if operator == "Sub" && position == 1 { -1.0 } else { 1.0 })
+    }
+
+    /// Through a product or quotient with one constant, if it is one.
+    pub fn times(&self, operator: &str, position: usize, factor: Option<f64>) -> Next {
+        match (operator, position, factor) {
+            ("Mul", _, Some(factor)) => self.scaled(factor),
+            ("Div", 0, Some(divisor)) if divisor != 0.0 => self.scaled(1.0 / divisor),
+            _ => Next::End("not a linear layer"),
+        }
+    }
+
+    #[allow(clippy::cast_possible_truncation)]
+    fn scaled(&self, factor: f64) -> Next {
+        Next::Flows(vec![Some(Self { scale: self.scale * factor as f32, ..self.clone() })])
     }
 
     /// Parts after each other; of those that are not flows the number of values, where known.

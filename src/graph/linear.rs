@@ -48,16 +48,24 @@ pub(super) fn layers(
     let mut found = LinearLayers::default();
     let Some(main) = bodies.list.first() else { return found };
     let mut flows: HashMap<&str, Flow> = HashMap::from([(input, Flow::of_input(row, batched))]);
-    let mut ended: HashSet<&str> = HashSet::new();
+    // What hangs on the input in any way.
+    let mut moved: HashSet<&str> = HashSet::from([input]);
     // A graph's nodes are in topological order, so one pass sees every flow before its readers.
     for node in main.nodes {
+        let before = moved.len();
+        if node.input.iter().any(|name| moved.contains(name.as_str())) {
+            moved.extend(node.output.iter().map(String::as_str));
+        }
+        if moved.len() == before {
+            continue;
+        }
         let Some(position) = node.input.iter().position(|name| flows.contains_key(name.as_str()))
         else {
             continue;
         };
         let flow = &flows[node.input[position].as_str()];
         let next = match is_standard(&node.domain) {
-            true => step(model, &bodies, node, position, flow, &flows),
+            true => step(model, &bodies, node, position, (&flows, &moved)),
             false => Next::End("not a standard operator"),
         };
         match next {
@@ -77,26 +85,23 @@ pub(super) fn layers(
                 }
                 None => found.met.push((NodeName::of(node), "its weights do not fit the input")),
             },
-            Next::End(why) => {
-                if ended.insert(node.output.first().map_or("", String::as_str)) {
-                    found.met.push((NodeName::of(node), why));
-                }
-            }
+            Next::End(why) => found.met.push((NodeName::of(node), why)),
             Next::Ignore => {}
         }
     }
     found
 }
 
-/// Where the values of `flow`, which is input `position` of `node`, go.
+/// Where the values of the flow that is input `position` of `node` go. Of the other inputs it
+/// matters which are flows too, and which hang on the input in another way.
 fn step(
     model: &ModelProto,
     bodies: &Bodies<'_>,
     node: &NodeProto,
     position: usize,
-    flow: &Flow,
-    flows: &HashMap<&str, Flow>,
+    (flows, moved): (&HashMap<&str, Flow>, &HashSet<&str>),
 ) -> Next {
+    let flow = &flows[node.input[position].as_str()];
     let constant = |at: usize| bodies.input(0, node, at);
     let weights = |at: usize| {
         let name = node.input.get(at)?;
@@ -122,11 +127,16 @@ fn step(
             "not a transposed convolution with constant weights in one group",
         ),
         "Concat" => flow_of_concat(model, bodies, node, flows),
-        "Add" | "Sub" | "Mul" | "Div" => {
-            let other = constant(1 - position.min(1));
-            flow.through_arithmetic(&node.op_type, position, other.map(Constant::count), || {
-                other.and_then(Constant::scalar)
-            })
+        "Add" | "Sub" => {
+            // Whatever is added, a step of the input changes the sum as much as the input.
+            let other = node.input.get(1 - position.min(1)).map_or("", String::as_str);
+            let length = weights::row_length(model, bodies, other).map(|length| length as u64);
+            let count = constant(1 - position.min(1)).map(Constant::count).or(length);
+            flow.plus(&node.op_type, position, moved.contains(other), count)
+        }
+        "Mul" | "Div" => {
+            let factor = constant(1 - position.min(1)).and_then(Constant::scalar);
+            flow.times(&node.op_type, position, factor)
         }
         _ if position == 0 => flow.through(node, &|at| constant(at).and_then(Constant::integers)),
         _ => Next::End("not a linear layer"),
@@ -258,6 +268,21 @@ mod tests {
         ];
         let found = found(nodes, vec![floats("two", &[], &[2.0]), table("w", 8, 1)]);
         assert_eq!(found.layers[0].weights[..3], [0.0, 2.0, 4.0]);
+    }
+
+    #[test]
+    fn what_is_added_does_not_matter_unless_it_moves_too() {
+        let nodes = |other: &str| {
+            vec![
+                node("Tanh", &["z"], &["t"]),
+                node("Gather", &["table", "label"], &["e"]),
+                node("Add", &[other, "z"], &["sum"]),
+                node("MatMul", &["sum", "w"], &["y"]),
+            ]
+        };
+        let constants = || vec![table("w", 8, 1), table("table", 3, 8)];
+        assert_eq!(found(nodes("e"), constants()).layers.len(), 1);
+        assert!(found(nodes("t"), constants()).layers.is_empty());
     }
 
     #[test]
