@@ -282,7 +282,7 @@ fn what_cannot_be_measured_is_refused_with_a_way_out() {
         (vec!["--attribute", "charm"], ["no attribute `charm`", "for others use a scorer"]),
         (vec!["--attribute", "warmth"], ["`warmth` needs colour", "gray"]),
         (vec!["--held-out", "4"], ["at least 8 samples", "held out"]),
-        (vec!["--samples", "20"], ["too few for 64 elements", "use more samples"]),
+        (vec!["--samples", "20"], ["20 samples are too few for 64 elements", "use at least 64"]),
         (vec!["--step", "0"], ["the step", "more than 0"]),
         (vec!["--layers", "1"], ["--layers belongs", "--method sefa"]),
         (vec!["--method", "sefa", "--conditional"], ["--conditional belongs", "--method regress"]),

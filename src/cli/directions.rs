@@ -213,6 +213,9 @@ fn text(report: &Report, file: &Path, folder: &Path) -> String {
     for direction in &report.directions {
         line(&mut text, report, direction, [name, moves], regress);
     }
+    for skipped in &report.skipped {
+        let _ = writeln!(text, "no direction for {skipped}");
+    }
     let _ = writeln!(text, "\n{}\n{}", file.display(), folder.display());
     text
 }

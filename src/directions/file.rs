@@ -157,6 +157,7 @@ mod tests {
                 step: 1.0,
                 attributes: vec![],
                 directions: vec![direction("slant"), direction("aspect")],
+                skipped: vec![],
             },
         }
     }

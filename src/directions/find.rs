@@ -2,7 +2,6 @@
 
 use std::path::PathBuf;
 
-use super::algebra::unit;
 use super::evaluate;
 use super::explorer::Explorer;
 use super::file::Found;
@@ -92,7 +91,8 @@ struct Candidate {
     vector: Vec<f64>,
     eigenvalue: Option<f64>,
     share: Option<f64>,
-    fit: Option<regress::Fit>,
+    /// The attribute's number, and its linear model.
+    fit: Option<(usize, regress::Fit)>,
 }
 
 impl Explorer {
@@ -125,6 +125,7 @@ impl Explorer {
             made += count;
             progress(made, total);
         };
+        let mut skipped = Vec::new();
         let (candidates, source) = match &settings.method {
             Method::Sefa { layers } => self.sefa(layers, settings.count)?,
             Method::Pca { activation } => {
@@ -132,7 +133,9 @@ impl Explorer {
             }
             Method::Regress { ridge, conditional } => {
                 let table = self.table(0..settings.samples, &mut meter, stop, &mut done)?;
-                (regressed(&table, &meter, *ridge, *conditional)?, Vec::new())
+                let (found, without) = regressed(&table, &meter, settings, (*ridge, *conditional))?;
+                skipped = without;
+                (found, Vec::new())
             }
         };
         let held_out = settings.samples..settings.samples + settings.held_out;
@@ -140,7 +143,7 @@ impl Explorer {
         let attributes = evaluate::attributes(&meter, &table.values);
         let mut vectors = Vec::new();
         let mut directions = Vec::new();
-        for (at, candidate) in candidates.into_iter().enumerate() {
+        for candidate in candidates {
             #[allow(clippy::cast_possible_truncation)]
             let vector: Vec<f32> = candidate.vector.iter().map(|x| *x as f32).collect();
             let moved = (&vector[..], settings.step);
@@ -157,7 +160,7 @@ impl Explorer {
                 name: candidate.name,
                 eigenvalue: candidate.eigenvalue,
                 share: candidate.share,
-                r2: candidate.fit.map(|fit| fit.r2(&table, at)),
+                r2: candidate.fit.map(|(at, fit)| fit.r2(&table, at)),
                 latent_std: evaluate::latent_std(&table.latents, &vector),
                 moves: None,
                 also: Vec::new(),
@@ -182,6 +185,7 @@ impl Explorer {
             step: settings.step,
             attributes,
             directions,
+            skipped,
         };
         Ok(Found { vectors, report })
     }
@@ -287,24 +291,43 @@ impl Explorer {
     }
 }
 
+/// A direction for each attribute, and the attributes that have none, with the reason. Those that
+/// were asked for by name must have one.
 fn regressed(
     table: &Table,
     meter: &Meter,
-    ridge: f64,
-    conditional: bool,
-) -> Result<Vec<Candidate>> {
-    let fits = regress::fit(table, ridge)?;
-    let vectors = regress::directions(&fits, meter.names(), conditional)?;
-    let named = meter.names().iter().zip(vectors).zip(fits);
-    Ok(named
-        .map(|((name, vector), fit)| Candidate {
-            name: name.clone(),
-            vector: unit(&vector).unwrap_or(vector),
-            eigenvalue: None,
-            share: None,
-            fit: Some(fit),
-        })
-        .collect())
+    settings: &Settings,
+    (ridge, conditional): (f64, bool),
+) -> Result<(Vec<Candidate>, Vec<String>)> {
+    let (mut kept, mut fits, mut skipped) = (Vec::new(), Vec::new(), Vec::new());
+    for (at, fit) in regress::fit(table, ridge)?.into_iter().enumerate() {
+        let name = &meter.names()[at];
+        match fit {
+            Ok(fit) => {
+                kept.push((at, name.clone()));
+                fits.push(fit);
+            }
+            Err(error) if settings.attributes.contains(name) => {
+                return Err(error.at(format!("attribute `{name}`")).help("leave it out"));
+            }
+            Err(error) => skipped.push(format!("{name}: {}", error.summary())),
+        }
+    }
+    if fits.is_empty() {
+        return Err(Error::new(Kind::Argument, "no attribute depends on the latent")
+            .help("`genset inspect` says whether the generator uses it; or use a scorer"));
+    }
+    let names: Vec<String> = kept.iter().map(|(_, name)| name.clone()).collect();
+    let vectors = regress::directions(&fits, &names, conditional)?;
+    let found = kept.into_iter().zip(vectors).zip(fits);
+    let candidates = found.map(|(((at, name), vector), fit)| Candidate {
+        name,
+        vector,
+        eigenvalue: None,
+        share: None,
+        fit: Some((at, fit)),
+    });
+    Ok((candidates.collect(), skipped))
 }
 
 fn check(settings: &Settings) -> Result<()> {

@@ -61,52 +61,61 @@ impl Table {
     }
 }
 
-/// Ridge regression of every attribute.
+/// Ridge regression of every attribute, or why there is none.
 ///
 /// # Errors
-/// [`Kind::Argument`] if too few samples have an attribute.
-pub(super) fn fit(table: &Table, ridge: f64) -> Result<Vec<Fit>> {
+/// [`Kind::Argument`] if there are too few samples for any attribute.
+pub(super) fn fit(table: &Table, ridge: f64) -> Result<Vec<Result<Fit>>> {
+    let least = table.elements.max(MIN_SAMPLES);
+    if table.samples() < least {
+        let message = format!(
+            "{} samples are too few for {} elements of the latent",
+            table.samples(),
+            table.elements
+        );
+        return Err(Error::new(Kind::Argument, message)
+            .help(format!("use at least {least}, better ten times as many")));
+    }
+    // Mostly every image has the attribute, and then one matrix serves all of them.
     let mut shared = None;
-    (0..table.attributes)
-        .map(|attribute| {
-            let used: Vec<(usize, f64)> = table.with(attribute).collect();
-            if used.len() < table.elements.max(MIN_SAMPLES) {
-                let message = format!(
-                    "{} of {} samples have the attribute, too few for {} elements of the latent",
-                    used.len(),
-                    table.samples(),
-                    table.elements
-                );
-                return Err(Error::new(Kind::Argument, message).help("use more samples"));
-            }
-            let centres = centres(table, &used);
-            let mut moments = vec![0.0; table.elements];
-            for (sample, value) in &used {
-                let (x, y) = &centres[&table.label(*sample)];
-                let mut latent = table.latent(*sample);
-                add(&mut latent, -1.0, x);
-                add(&mut moments, value - y, &latent);
-            }
-            // Mostly every image has the attribute, and then one matrix serves all of them.
-            let whole = used.len() == table.samples();
-            if shared.is_none() || !whole {
+    let mut one = |attribute: usize| {
+        let used: Vec<(usize, f64)> = table.with(attribute).collect();
+        if used.len() < least {
+            let message = format!("only {} of {} images have it", used.len(), table.samples());
+            return Err(Error::new(Kind::Argument, message));
+        }
+        let centres = centres(table, &used);
+        let centred = |sample: usize| {
+            let (x, y) = &centres[&table.label(sample)];
+            let mut latent = table.latent(sample);
+            add(&mut latent, -1.0, x);
+            (latent, *y)
+        };
+        let mut moments = vec![0.0; table.elements];
+        for (sample, value) in &used {
+            let (latent, mean) = centred(*sample);
+            add(&mut moments, value - mean, &latent);
+        }
+        let whole = used.len() == table.samples();
+        let solve = match shared.take() {
+            Some(solve) if whole => solve,
+            kept => {
+                shared = kept;
                 let mut products = Symmetric::new(table.elements)?;
-                for (sample, _) in &used {
-                    let mut latent = table.latent(*sample);
-                    add(&mut latent, -1.0, &centres[&table.label(*sample)].0);
-                    products.add_product(&latent);
-                }
-                let solve = products.solver(ridge)?;
-                let coefficients = solve(&moments);
-                if whole {
-                    shared = Some(solve);
-                }
-                return Ok(Fit { coefficients, centres });
+                used.iter().for_each(|(sample, _)| products.add_product(&centred(*sample).0));
+                products.solver(ridge)?
             }
-            let solve = shared.as_ref().expect("made for the first whole attribute");
-            Ok(Fit { coefficients: solve(&moments), centres })
-        })
-        .collect()
+        };
+        let coefficients = solve(&moments);
+        if whole {
+            shared = Some(solve);
+        }
+        if unit(&coefficients).is_none() {
+            return Err(Error::new(Kind::Argument, "it does not depend on the latent"));
+        }
+        Ok(Fit { coefficients, centres })
+    };
+    Ok((0..table.attributes).map(&mut one).collect())
 }
 
 fn centres(table: &Table, used: &[(usize, f64)]) -> BTreeMap<i64, (Vec<f64>, f64)> {
@@ -144,23 +153,13 @@ impl Fit {
 /// it, so that to first order it leaves their attributes alone.
 ///
 /// # Errors
-/// [`Kind::Argument`] naming an attribute that does not depend on the latent, or on nothing that
-/// the others leave.
+/// [`Kind::Argument`] naming an attribute of whose direction the others leave nothing.
 pub(super) fn directions(
     fits: &[Fit],
     names: &[String],
     conditional: bool,
 ) -> Result<Vec<Vec<f64>>> {
-    let units = fits
-        .iter()
-        .zip(names)
-        .map(|(fit, name)| {
-            unit(&fit.coefficients).ok_or_else(|| {
-                let message = format!("attribute `{name}` does not depend on the latent");
-                Error::new(Kind::Argument, message).help("leave it out")
-            })
-        })
-        .collect::<Result<Vec<_>>>()?;
+    let units: Vec<Vec<f64>> = fits.iter().filter_map(|fit| unit(&fit.coefficients)).collect();
     if !conditional {
         return Ok(units);
     }
@@ -222,6 +221,7 @@ mod tests {
     #[test]
     fn planted_coefficients_are_recovered_within_classes() {
         let fits = fit(&table(0, 1500), 1e-9).unwrap();
+        let fits: Vec<Fit> = fits.into_iter().map(Result::unwrap).collect();
         for (coefficient, planted) in fits[0].coefficients.iter().zip([3.0, 0.0, -4.0, 0.0]) {
             assert!((coefficient - planted).abs() < 1e-4, "{:?}", fits[0].coefficients);
         }
@@ -251,12 +251,25 @@ mod tests {
         }
         let error = directions(&[with(&[1.0, 0.0]), with(&[2.0, 0.0])], &names, true).unwrap_err();
         assert!(error.to_string().contains("nothing is left of the direction of `a`"), "{error}");
-        let error = directions(&[with(&[0.0])], &names, false).unwrap_err();
-        assert!(error.to_string().contains("`a` does not depend on the latent"), "{error}");
+    }
+
+    #[test]
+    fn an_attribute_that_never_changes_is_no_direction_and_spoils_no_other() {
+        let mut table = table(0, 500);
+        table.values.iter_mut().skip(1).step_by(2).for_each(|value| *value = 0.25);
+        let fits = fit(&table, 1e-3).unwrap();
+        assert!(fits[0].is_ok());
+        let error = fits[1].as_ref().unwrap_err().to_string();
+        assert!(error.contains("does not depend on the latent"), "{error}");
+        table.values.iter_mut().skip(1).step_by(2).for_each(|value| *value = f64::NAN);
+        let error = fit(&table, 1e-3).unwrap().pop().unwrap().unwrap_err().to_string();
+        assert!(error.contains("only 0 of 500 images have it"), "{error}");
     }
 
     #[test]
     fn too_few_samples_are_refused() {
-        assert!(fit(&table(0, 3), 1e-3).unwrap_err().to_string().contains("too few"));
+        assert!(
+            fit(&table(0, 3), 1e-3).unwrap_err().to_string().contains("too few for 4 elements")
+        );
     }
 }

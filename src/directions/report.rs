@@ -32,6 +32,8 @@ pub struct Report {
     pub attributes: Vec<AttributeReport>,
     /// The directions.
     pub directions: Vec<Direction>,
+    /// Attributes for which there is no direction (`regress`), each with the reason.
+    pub skipped: Vec<String>,
 }
 
 /// An attribute over the held-out samples.

@@ -9,7 +9,8 @@ impl Explorer {
     /// `reach` units. A sheet for people to look at.
     ///
     /// # Errors
-    /// [`Kind::Argument`] for no sample or no column, and those of making the images.
+    /// [`Kind::Argument`] for no sample, no column or an endless reach, and those of making the
+    /// images.
     pub fn strip(
         &mut self,
         direction: &[f32],
@@ -17,11 +18,11 @@ impl Explorer {
         reach: f64,
         columns: usize,
     ) -> Result<Sheet> {
-        if samples.is_empty() || columns == 0 || direction.len() != self.input().elements() {
-            return Err(Error::new(
-                Kind::Argument,
-                "a strip needs samples, columns, and a direction of the latent's length",
-            ));
+        let fits = direction.len() == self.input().elements();
+        if samples.is_empty() || columns == 0 || !fits || !reach.is_finite() {
+            let message = "a strip needs samples, columns, a finite reach, and a direction as long \
+                           as the latent";
+            return Err(Error::new(Kind::Argument, message));
         }
         let [c, h, w] = self.image();
         let mut rows = Vec::new();

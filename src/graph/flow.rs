@@ -182,7 +182,7 @@ impl Flow {
             Some(Open::Before) => rows - len,
             Some(Open::After) => 0,
             None if rows == len => 0,
-            None if spatial || rows == 0 || len % rows != 0 => return None,
+            None if spatial || rows == 0 || !len.is_multiple_of(rows) => return None,
             None => 0,
         };
         let group = |values: &[Option<usize>]| {
