@@ -183,6 +183,9 @@ fn text(report: &Report, file: &Path, folder: &Path) -> String {
     if !report.source.is_empty() {
         let _ = write!(text, " from {}", report.source.join(", "));
     }
+    if report.conditional {
+        let _ = write!(text, ", each without the others");
+    }
     let [from, to] = report.held_out;
     let fitted = match report.fitted {
         Some([first, end]) => format!("found on samples {first} to {}, ", end - 1),
@@ -191,7 +194,7 @@ fn text(report: &Report, file: &Path, folder: &Path) -> String {
     let _ = writeln!(
         text,
         "\n{fitted}measured on samples {from} to {} at ±{} unit(s)\n\
-         σ: standard deviation of the attribute over those samples; []: 95 % interval\n",
+         σ: standard deviation of the attribute over those samples; 95 %: confidence interval\n",
         to - 1,
         report.step
     );
@@ -206,7 +209,7 @@ fn text(report: &Report, file: &Path, folder: &Path) -> String {
         "{:name$}  {evidence:>5}  {effect:moves$}  {:>8}  {:>17}  {:>6}  {}",
         "direction",
         "per unit",
-        "[]",
+        "95 %",
         "t",
         if regress { "and moves" } else { "and" },
     );

@@ -152,6 +152,8 @@ mod tests {
                 input: "z".into(),
                 shape: vec![2, 2],
                 source: vec![],
+                ridge: None,
+                conditional: false,
                 fitted: None,
                 held_out: [0, 8],
                 step: 1.0,

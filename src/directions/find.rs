@@ -172,6 +172,10 @@ impl Explorer {
         }
         let mut hasher = blake3::Hasher::new();
         self.dataset.model().hash_into(&mut hasher)?;
+        let (ridge, conditional) = match settings.method {
+            Method::Regress { ridge, conditional } => (Some(ridge), conditional),
+            _ => (None, false),
+        };
         let report = Report {
             method: settings.method.name().to_owned(),
             model: self.dataset.model().name().to_owned(),
@@ -180,6 +184,8 @@ impl Explorer {
             input: self.input().name.clone(),
             shape: self.input().row.clone(),
             source,
+            ridge,
+            conditional,
             fitted: fits.then_some([0, settings.samples]),
             held_out: [held_out.start, held_out.end],
             step: settings.step,

@@ -22,6 +22,10 @@ pub struct Report {
     pub shape: Vec<usize>,
     /// What was looked at: layers (`sefa`) or an activation (`pca`).
     pub source: Vec<String>,
+    /// The ridge (`regress`).
+    pub ridge: Option<f64>,
+    /// Whether the directions of the other attributes were taken out of each (`regress`).
+    pub conditional: bool,
     /// First and last-plus-one of the samples that the directions were fitted on; none for `sefa`.
     pub fitted: Option<[u64; 2]>,
     /// First and last-plus-one of the samples that they were measured on.
