@@ -43,12 +43,14 @@
 //! | [`generate`] | latents to images: contract, generator, doctor |
 //! | [`view`] | images to views: range, type, layout; contact sheets |
 //! | [`load`] | the pipeline: [`Dataset`], [`Loader`], [`Batch`] |
+//! | [`directions`] | directions in latent space: found, measured, written for steering |
 //! | [`bench`](mod@bench) | throughput against its ceiling |
 
 pub mod bench;
 #[cfg(feature = "cli")]
 #[doc(hidden)]
 pub mod cli;
+pub mod directions;
 pub mod error;
 pub mod generate;
 pub mod graph;

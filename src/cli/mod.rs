@@ -7,6 +7,7 @@ mod bench;
 mod common;
 mod demo;
 mod digest;
+mod directions;
 mod inspect;
 mod preview;
 mod runtime;
@@ -43,6 +44,7 @@ enum Verb {
     Inspect(inspect::InspectArgs),
     Preview(preview::PreviewArgs),
     Digest(digest::DigestArgs),
+    Directions(Box<directions::DirectionsArgs>),
     Bench(bench::BenchArgs),
     Runtime(runtime::RuntimeArgs),
     Completions(shell::CompletionsArgs),
@@ -75,6 +77,7 @@ fn dispatch(verb: Verb, json: bool) -> Result<ExitCode> {
         Verb::Demo(args) => demo::run(&args, json),
         Verb::Preview(args) => preview::run(&args, json),
         Verb::Digest(args) => digest::run(&args, json),
+        Verb::Directions(args) => directions::run(&args, json),
         Verb::Bench(args) => bench::run(&args, json),
         Verb::Runtime(args) => runtime::run(args, json),
         Verb::Completions(args) => shell::completions(&args, &mut Cli::command(), json),

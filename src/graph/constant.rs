@@ -143,10 +143,20 @@ fn raw<const N: usize>(tensor: &TensorProto) -> Option<impl Iterator<Item = [u8;
     Some(bytes.chunks_exact(N).filter_map(|chunk| chunk.try_into().ok()))
 }
 
-fn tensor_floats(tensor: &TensorProto) -> Option<Vec<f64>> {
-    if !is_readable(tensor) {
+/// The values of a tensor of floats, however many; `None` if they lie in another file.
+#[allow(clippy::cast_possible_truncation)]
+pub(super) fn floats(tensor: &TensorProto) -> Option<Vec<f32>> {
+    if tensor.data_location == EXTERNAL {
         return None;
     }
+    Some(all_floats(tensor)?.into_iter().map(|value| value as f32).collect())
+}
+
+fn tensor_floats(tensor: &TensorProto) -> Option<Vec<f64>> {
+    if is_readable(tensor) { all_floats(tensor) } else { None }
+}
+
+fn all_floats(tensor: &TensorProto) -> Option<Vec<f64>> {
     let halves = || tensor.int32_data.iter().map(|&bits| bits as u16);
     Some(match Element::from_onnx(tensor.data_type) {
         Element::F32 => match raw(tensor) {

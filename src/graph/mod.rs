@@ -8,15 +8,19 @@
 //!
 //! The way of a file: `model` reads it, `wire` looks over its bytes, `proto` decodes them, `check`
 //! and `external` hold it to its word. `body` then finds every node wherever it is nested, and
-//! `operators`, `range` and `labels` each answer one question about them.
+//! `operators`, `range`, `labels` and `linear` each answer one question about them; `expose` makes a
+//! model with one output more.
 
 mod body;
 #[cfg(test)]
 mod build;
 mod check;
 mod constant;
+mod expose;
 mod external;
+mod flow;
 mod labels;
+mod linear;
 mod model;
 mod operators;
 mod proto;
@@ -24,8 +28,10 @@ mod range;
 #[cfg(test)]
 mod tests;
 mod value;
+mod weights;
 mod wire;
 
+pub use linear::{LinearLayer, LinearLayers};
 pub use model::Model;
 pub use operators::NodeName;
 pub use range::OutputRange;

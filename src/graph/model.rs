@@ -9,6 +9,7 @@ use bytes::Bytes;
 use prost::Message;
 
 use super::constant::is_standard;
+use super::linear::{self, LinearLayers};
 use super::operators::{self, NodeName};
 use super::proto::ModelProto;
 use super::range::{self, OutputRange};
@@ -205,10 +206,14 @@ impl Model {
         }
         labels::class_count(&self.proto, &input.name)
     }
-}
 
-#[cfg(test)]
-impl Model {
+    /// The first linear layers with constant weights that read the input named `input`, a row of
+    /// which (without the batch dimension, if it is `batched`) has the dimensions `row`.
+    #[must_use]
+    pub fn linear_layers(&self, input: &str, row: &[usize], batched: bool) -> LinearLayers {
+        linear::layers(&self.proto, input, row, batched)
+    }
+
     pub(super) fn proto(&self) -> &ModelProto {
         &self.proto
     }
