@@ -5,9 +5,9 @@ use std::path::Path;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use genset::generate::ImageFormat;
-use genset::recipe::{Dtype, Layout, Output, Recipe};
+use genset::recipe::{Dtype, Layout, Output, PixelOp, Recipe};
 use genset::runtime::TensorView;
-use genset::sample::{BlockInputs, Sampler};
+use genset::sample::{BlockInputs, PixelSampler, Sampler};
 use genset::view::Delivery;
 
 /// Drawing the latents of a block: 32 samples × 2 views, Z = 64, one-hot classes.
@@ -26,6 +26,26 @@ fn latents(criterion: &mut Criterion) {
             sampler.fill(first, 32, 0, &mut block);
             first += 32;
             black_box(&block);
+        });
+    });
+}
+
+/// Drawing the steps of one view: the ops of SimCLR (Chen et al., 2020).
+fn steps(criterion: &mut Criterion) {
+    let ops = "[{ op = 'random-resized-crop', size = 32 }, { op = 'flip' },
+        { op = 'colour-jitter', brightness = 0.8, contrast = 0.8, saturation = 0.8, hue = 0.2, p = 0.8 },
+        { op = 'grayscale', p = 0.2 }, { op = 'gaussian-blur', kernel = 3, p = 0.5 }]";
+    let ops = PixelOp::parse_list(ops).expect("a valid list");
+    let sampler = PixelSampler::of_ops(7, &ops, [3, 64, 64]).expect("ops that fit");
+    let mut steps = Vec::new();
+    let mut group = criterion.benchmark_group("steps");
+    group.throughput(Throughput::Elements(1));
+    group.bench_function("SimCLR, one view", |bencher| {
+        let mut index = 0;
+        bencher.iter(|| {
+            sampler.steps(black_box(index), 1, 0, 0, &mut steps);
+            index += 1;
+            black_box(&steps);
         });
     });
 }
@@ -65,5 +85,5 @@ fn delivery(criterion: &mut Criterion) {
     }
 }
 
-criterion_group!(stages, latents, delivery);
+criterion_group!(stages, latents, steps, delivery);
 criterion_main!(stages);

@@ -203,3 +203,20 @@ fn erase_fills_every_channel() {
     let [Fill::Noise(a), Fill::Noise(b)] = fill("'noise'") else { panic!() };
     assert_ne!(a, b, "each view has noise of its own");
 }
+
+#[test]
+fn documented_lists_can_be_pasted() {
+    let docs = include_str!("../../docs/recipe.md");
+    let section = docs.split("## Pixel operations").nth(1).expect("the section");
+    let section = section.split("\n## ").next().unwrap_or(section);
+    let blocks: Vec<_> =
+        section.split("```toml").skip(1).filter_map(|b| b.split("```").next()).collect();
+    let images = [[3, 32, 32], [1, 28, 28], [3, 64, 64]];
+    assert_eq!(blocks.len(), images.len());
+    for (block, image) in blocks.iter().zip(images) {
+        let text = format!("[generator]\nmodel = 'g'\n{block}");
+        let recipe = Recipe::parse(&text, "docs", Path::new(".")).unwrap();
+        let sampler = PixelSampler::new(&recipe, image).unwrap();
+        assert!((0..sampler.groups()).all(|group| !sampler.is_empty(group)));
+    }
+}
