@@ -112,6 +112,16 @@ fn what_does_nothing_is_left_out() {
 }
 
 #[test]
+fn a_padded_crop_of_the_whole_image_is_left_out() {
+    let sampler = sampler("[{ op = 'random-crop', size = 4, padding = 1 }]", [1, 4, 4]);
+    let drawn: Vec<_> = (0..900).map(|index| draw(&sampler, index, 0, 0)).collect();
+    let nothing = drawn.iter().filter(|steps| steps.is_empty()).count();
+    assert!((60..140).contains(&nothing), "one place in nine: {nothing}");
+    let still = |step: &Step| matches!(step, Step::Crop { top: 0, left: 0, .. });
+    assert!(!drawn.concat().iter().any(still));
+}
+
+#[test]
 fn shapes_pass_through_the_list() {
     for (ops, image, expected) in [
         ("[{ op = 'resize', size = 20 }]", [3, 30, 41], [3, 20, 27]),
