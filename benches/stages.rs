@@ -5,9 +5,9 @@ use std::path::Path;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use genset::generate::ImageFormat;
-use genset::recipe::{self, Layout, Output, Recipe};
+use genset::recipe::{self, Layout, Output, PixelOp, Recipe};
 use genset::runtime;
-use genset::sample::{BlockInputs, Sampler};
+use genset::sample::{BlockInputs, PixelSampler, Sampler};
 use genset::view::Delivery;
 use safetensors::Dtype;
 use safetensors::tensor::TensorView;
@@ -66,6 +66,26 @@ fn write_walks(path: &Path) {
     safetensors::serialize_to_file(names, None, path).expect("a file");
 }
 
+/// Drawing the steps of one view: the ops of SimCLR (Chen et al., 2020).
+fn steps(criterion: &mut Criterion) {
+    let ops = "[{ op = 'random-resized-crop', size = 32 }, { op = 'flip' },
+        { op = 'colour-jitter', brightness = 0.8, contrast = 0.8, saturation = 0.8, hue = 0.2, p = 0.8 },
+        { op = 'grayscale', p = 0.2 }, { op = 'gaussian-blur', kernel = 3, p = 0.5 }]";
+    let ops = PixelOp::parse_list(ops).expect("a valid list");
+    let sampler = PixelSampler::of_ops(7, &ops, [3, 64, 64]).expect("ops that fit");
+    let mut steps = Vec::new();
+    let mut group = criterion.benchmark_group("steps");
+    group.throughput(Throughput::Elements(1));
+    group.bench_function("SimCLR, one view", |bencher| {
+        let mut index = 0;
+        bencher.iter(|| {
+            sampler.steps(black_box(index), 1, 0, 0, &mut steps);
+            index += 1;
+            black_box(&steps);
+        });
+    });
+}
+
 /// Delivering the images of a block.
 fn delivery(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("delivery");
@@ -103,5 +123,5 @@ fn delivery(criterion: &mut Criterion) {
     }
 }
 
-criterion_group!(stages, latents, delivery);
+criterion_group!(stages, latents, steps, delivery);
 criterion_main!(stages);

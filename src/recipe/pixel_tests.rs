@@ -179,6 +179,41 @@ fn normalising_needs_floats_and_happens_once() {
     assert!(error.contains("`views.pixel[1]` would normalise a second time"), "{error}");
 }
 
+#[test]
+fn what_changes_pixels_is_identity_and_spelling_is_not() {
+    let digest = |pixel: &str| {
+        let text = format!("[generator]\nmodel = 'g'\n{pixel}\n[output]\ndtype = 'f32'");
+        let recipe = Recipe::parse(&text, "r", Path::new(".")).unwrap();
+        recipe.digest(|_| Ok(())).unwrap()
+    };
+    let same = [
+        "[views]\npixel = [{ op = 'random-crop', size = 8 }, { op = 'flip' }]",
+        "[views]\npixel = [{ op = 'random-crop', size = [8, 8], padding = 0 }, { p = 0.50, op = 'flip' }]",
+        "[[views.pixel]]\nop = 'random-crop'\nsize = 8\n[[views.pixel]]\nop = 'flip'\naxis = 'horizontal'",
+    ];
+    assert_eq!(digest(same[0]), digest(same[1]));
+    assert_eq!(digest(same[0]), digest(same[2]));
+    let mut seen = vec![digest(same[0])];
+    for pixel in [
+        "op = 'flip'",
+        "op = 'flip', p = 0.25",
+        "op = 'flip', axis = 'vertical'",
+        "op = 'random-crop', size = 8, padding = 1",
+        "op = 'random-crop', size = 8, padding = 1, fill = 0.1",
+        "op = 'random-crop', size = 8, padding = 1, padding-mode = 'edge'",
+        "op = 'colour-jitter', brightness = 0.1",
+        "op = 'colour-jitter', contrast = 0.1",
+        "op = 'erase'",
+        "op = 'erase', value = 'noise'",
+        "op = 'normalise', mean = [0], std = [1]",
+        "op = 'normalise', mean = [0], std = [2]",
+    ] {
+        let digest = digest(&format!("[views]\npixel = [{{ {pixel} }}]"));
+        assert!(!seen.contains(&digest), "{pixel}");
+        seen.push(digest);
+    }
+}
+
 /// Any op that can be written, `normalise` included.
 fn any_op() -> impl Strategy<Value = PixelOp> {
     fn rising(low: f64, high: f64) -> impl Strategy<Value = [f64; 2]> {

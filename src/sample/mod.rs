@@ -5,6 +5,9 @@
 //! drawn from a counter-based generator, latent ops move it, classes and noise are shared by all
 //! views of a sample unless an op draws them anew. Equal inputs give equal bits on every machine, in any order of asking.
 //!
+//! A [`PixelSampler`] does the same for the image: it draws the [`Step`]s that turn the generator's
+//! image into one view.
+//!
 //! Streams are keyed by the recipe's seed, not by its whole digest: the same seed gives the same
 //! latents to a rewritten model, another view setting or another output type, so that such
 //! things can be compared image by image.

@@ -98,7 +98,11 @@ impl Op {
             Draw::Crop { room, padding, out, mode } => {
                 let [top, left] = [(room[0], words[2]), (room[1], words[3])]
                     .map(|(room, word)| below(room, word).cast_signed() - padding);
-                steps.push(Step::Crop { top, left, out: *out, padding: *mode });
+                // As many places on one side of the image as on the other: a crop of its size.
+                let whole = room.map(|room| room.cast_signed() - 1 - padding) == [*padding; 2];
+                if [top, left] != [0; 2] || !whole {
+                    steps.push(Step::Crop { top, left, out: *out, padding: *mode });
+                }
             }
             Draw::Affine { map, filter, fill } => {
                 let matrix = map.draw(words, place(1));
@@ -191,7 +195,6 @@ impl Draw {
                         Some([0, 1, 2, 3].map(|c| of_channel(c).map_or(0.0, |v| single(*v))))
                     }
                 };
-                // Here the ratio is height over width, and there width over height.
                 let boxes = Boxes::new(image, *scale, *ratio, Fits::Smaller);
                 Self::Erase { boxes, value }
             }

@@ -112,6 +112,16 @@ fn what_does_nothing_is_left_out() {
 }
 
 #[test]
+fn a_padded_crop_of_the_whole_image_is_left_out() {
+    let sampler = sampler("[{ op = 'random-crop', size = 4, padding = 1 }]", [1, 4, 4]);
+    let drawn: Vec<_> = (0..900).map(|index| draw(&sampler, index, 0, 0)).collect();
+    let nothing = drawn.iter().filter(|steps| steps.is_empty()).count();
+    assert!((60..140).contains(&nothing), "one place in nine: {nothing}");
+    let still = |step: &Step| matches!(step, Step::Crop { top: 0, left: 0, .. });
+    assert!(!drawn.concat().iter().any(still));
+}
+
+#[test]
 fn shapes_pass_through_the_list() {
     for (ops, image, expected) in [
         ("[{ op = 'resize', size = 20 }]", [3, 30, 41], [3, 20, 27]),
@@ -202,4 +212,21 @@ fn erase_fills_every_channel() {
     assert_eq!(each[..3], [0.25, 0.5, 1.0]);
     let [Fill::Noise(a), Fill::Noise(b)] = fill("'noise'") else { panic!() };
     assert_ne!(a, b, "each view has noise of its own");
+}
+
+#[test]
+fn documented_lists_can_be_pasted() {
+    let docs = include_str!("../../docs/recipe.md");
+    let section = docs.split("## Pixel operations").nth(1).expect("the section");
+    let section = section.split("\n## ").next().unwrap_or(section);
+    let blocks: Vec<_> =
+        section.split("```toml").skip(1).filter_map(|b| b.split("```").next()).collect();
+    let images = [[3, 32, 32], [1, 28, 28], [3, 64, 64]];
+    assert_eq!(blocks.len(), images.len());
+    for (block, image) in blocks.iter().zip(images) {
+        let text = format!("[generator]\nmodel = 'g'\n{block}");
+        let recipe = Recipe::parse(&text, "docs", Path::new(".")).unwrap();
+        let sampler = PixelSampler::new(&recipe, image).unwrap();
+        assert!((0..sampler.groups()).all(|group| !sampler.is_empty(group)));
+    }
 }
