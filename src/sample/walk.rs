@@ -95,8 +95,7 @@ impl Walks {
                 if !walks.files.contains_key(file) {
                     let path = recipe.folder.join(file);
                     stay_inside(&recipe.folder, &path, "the walks", &key)?;
-                    let read = WalkFile::read(&path).at(|| path.display().to_string());
-                    walks.files.insert(file.clone(), read.at(|| key)?);
+                    walks.files.insert(file.clone(), WalkFile::read(&path).at(|| key)?);
                 }
                 walks.hashes.push(walks.files[file].hash);
             }
@@ -121,10 +120,11 @@ impl Walks {
 impl WalkFile {
     fn read(path: &Path) -> Result<Self> {
         let io = |error| Error::io(path, "read", error);
+        let here = |error: Error| error.at(path.display());
         let metadata = std::fs::metadata(path).map_err(io)?;
         if !metadata.is_file() {
             // Opening a pipe could wait for ever.
-            return Err(bad("is not a file".to_owned()));
+            return Err(here(bad("is not a file".to_owned())));
         }
         if metadata.len() <= MAX_WALK_BYTES {
             let mut bytes = Vec::new();
@@ -132,11 +132,11 @@ impl WalkFile {
             // It may have grown.
             file.take(MAX_WALK_BYTES + 1).read_to_end(&mut bytes).map_err(io)?;
             if bytes.len() as u64 <= MAX_WALK_BYTES {
-                return Self::parse(path, &bytes);
+                return Self::parse(path, &bytes).map_err(here);
             }
         }
         let message = format!("has more than the {MAX_WALK_BYTES} bytes a walk file may have");
-        Err(Error::new(Kind::Limit, message))
+        Err(here(Error::new(Kind::Limit, message)))
     }
 
     fn parse(path: &Path, bytes: &[u8]) -> Result<Self> {

@@ -117,7 +117,7 @@ fn a_recipe_that_does_not_fit_its_model_says_how() {
         (
             "channels-1",
             format!("{PLAIN}latent = [{{ op = \"steer\", file = \"w.st\", strength = 1 }}]\n"),
-            ["recipe.toml: views.latent[0].file: ", "w.st"],
+            ["error: views.latent[0].file: cannot read ", "w.st"],
         ),
     ] {
         let folder = Folder::of(model).recipe(&recipe);
