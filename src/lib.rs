@@ -37,7 +37,7 @@
 //! | room | what it does |
 //! |---|---|
 //! | [`recipe`] | what the dataset is: TOML in, a checked recipe and its digest out |
-//! | [`sample`] | index to plan: counter-based random numbers, latents, classes, pixel steps |
+//! | [`sample`] | index to plan: counter-based random numbers, latents, classes, walks, pixel steps |
 //! | [`graph`] | ONNX models as values: read, checked, asked |
 //! | [`runtime`] | ONNX Runtime: found or installed; sessions and tensors |
 //! | [`generate`] | latents to images: contract, generator, doctor |

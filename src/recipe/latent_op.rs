@@ -1,5 +1,6 @@
 //! Operations on the latent, which move the content of the image: `views.latent`.
 
+use std::collections::HashSet;
 use std::fmt::Write as _;
 use std::path::PathBuf;
 
@@ -181,12 +182,13 @@ fn names(field: &Field<'_>) -> Result<Vec<String>> {
 
 /// Lists of labels, of which none stands in two places.
 fn label_groups(field: &Field<'_>) -> Result<Vec<Vec<u32>>> {
-    let mut groups: Vec<Vec<u32>> = Vec::new();
+    let mut groups = Vec::new();
+    let mut known = HashSet::new();
     for item in field.items()? {
         let mut group = Vec::new();
         for label in item.items()? {
             let value = label.small(0..u64::from(MAX_CLASSES))?;
-            if group.contains(&value) || groups.iter().any(|other| other.contains(&value)) {
+            if !known.insert(value) {
                 return Err(label.error(format!("names label {value} a second time")));
             }
             group.push(value);

@@ -1,5 +1,7 @@
 //! The plan of a sample: label, anchor and the inputs of each of its views.
 
+use std::sync::Arc;
+
 use super::block::{BlockInputs, Column};
 use super::class::Labels;
 use super::drawn::{Plan, PlannedInput, PlannedView};
@@ -20,8 +22,8 @@ pub struct Sampler {
     row_of_view: Vec<usize>,
     inputs: Vec<Input>,
     labels: Option<Labels>,
-    /// One for each group.
-    moves: Vec<Moves>,
+    /// One for each group; shared by clones, as walks can be large.
+    moves: Arc<[Moves]>,
 }
 
 #[derive(Debug, Clone)]
@@ -111,7 +113,7 @@ impl Sampler {
         }
         let views = &recipe.views;
         let (rows, row_of_view) = (views.rows() as usize, rows_of_views(views));
-        let moves = Setting { recipe, shapes, walks }.moves()?;
+        let moves = Setting { recipe, shapes, walks }.moves()?.into();
         Ok(Self { epochs: views.epochs, rows, row_of_view, inputs, labels, moves })
     }
 
@@ -164,7 +166,7 @@ impl Sampler {
         }
         let labels = self.labels.as_ref();
         for (sample, index) in (0..samples as usize).zip(first..) {
-            for moves in &self.moves {
+            for moves in self.moves.iter() {
                 let row = sample * self.rows;
                 moves.apply(index, epoch, row, &mut block.columns, labels, &mut scratch);
             }

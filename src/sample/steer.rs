@@ -59,7 +59,7 @@ impl Steer {
             let strength = strength.draw(place);
             match walk {
                 Walk::Linear(direction) => {
-                    for (z, d) in latent.iter_mut().zip(direction) {
+                    for (z, d) in latent.iter_mut().zip(direction.iter()) {
                         *z += strength * *d;
                     }
                 }
@@ -114,7 +114,7 @@ fn step(layers: &[Layer], part: f32, latent: &mut [f32], memory: &mut [Vec<f32>;
         let outputs = layer.bias.len();
         let values = space(y, outputs);
         let rows = layer.weight.chunks_exact(inputs.max(1));
-        for ((value, weights), bias) in values.iter_mut().zip(rows).zip(&layer.bias) {
+        for ((value, weights), bias) in values.iter_mut().zip(rows).zip(layer.bias.iter()) {
             #[allow(clippy::cast_possible_truncation)]
             let sum = (dot(weights, &x[..inputs]) + f64::from(*bias)) as f32;
             *value = if number + 1 < layers.len() { sum.max(0.0) } else { sum };

@@ -19,6 +19,7 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors};
@@ -56,14 +57,15 @@ pub(super) struct WalkFile {
 #[derive(Debug, Clone)]
 struct Tensor {
     shape: Vec<usize>,
-    values: Vec<f32>,
+    /// Shared by all ops that use them.
+    values: Arc<[f32]>,
 }
 
 /// A way through latent space.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Walk {
     /// `z + s d`.
-    Linear(Vec<f32>),
+    Linear(Arc<[f32]>),
     /// `z ← z + (s / steps) f(z)`, `steps` times.
     Steps { steps: u32, layers: Vec<Layer> },
 }
@@ -72,9 +74,9 @@ pub(super) enum Walk {
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Layer {
     /// `[outputs, inputs]`, row by row.
-    pub weight: Vec<f32>,
+    pub weight: Arc<[f32]>,
     /// `[outputs]`.
-    pub bias: Vec<f32>,
+    pub bias: Arc<[f32]>,
 }
 
 impl Walks {
@@ -93,8 +95,7 @@ impl Walks {
                 if !walks.files.contains_key(file) {
                     let path = recipe.folder.join(file);
                     stay_inside(&recipe.folder, &path, "the walks", &key)?;
-                    let read = WalkFile::read(&path).at(|| path.display().to_string());
-                    walks.files.insert(file.clone(), read.at(|| key)?);
+                    walks.files.insert(file.clone(), WalkFile::read(&path).at(|| key)?);
                 }
                 walks.hashes.push(walks.files[file].hash);
             }
@@ -119,17 +120,23 @@ impl Walks {
 impl WalkFile {
     fn read(path: &Path) -> Result<Self> {
         let io = |error| Error::io(path, "read", error);
-        let file = File::open(path).map_err(io)?;
-        let mut bytes = Vec::new();
-        // What says that it is small may still be a pipe, or grow.
-        if file.metadata().map_err(io)?.len() <= MAX_WALK_BYTES {
+        let here = |error: Error| error.at(path.display());
+        let metadata = std::fs::metadata(path).map_err(io)?;
+        if !metadata.is_file() {
+            // Opening a pipe could wait for ever.
+            return Err(here(bad("is not a file".to_owned())));
+        }
+        if metadata.len() <= MAX_WALK_BYTES {
+            let mut bytes = Vec::new();
+            let file = File::open(path).map_err(io)?;
+            // It may have grown.
             file.take(MAX_WALK_BYTES + 1).read_to_end(&mut bytes).map_err(io)?;
             if bytes.len() as u64 <= MAX_WALK_BYTES {
-                return Self::parse(path, &bytes);
+                return Self::parse(path, &bytes).map_err(here);
             }
         }
         let message = format!("has more than the {MAX_WALK_BYTES} bytes a walk file may have");
-        Err(Error::new(Kind::Limit, message))
+        Err(here(Error::new(Kind::Limit, message)))
     }
 
     fn parse(path: &Path, bytes: &[u8]) -> Result<Self> {
@@ -203,7 +210,7 @@ impl WalkFile {
                 let what = format!("has {n} elements, and input `{input}` takes {elements}");
                 return Err(misfit(name, what));
             }
-            return Ok(Walk::Linear(tensor.values.clone()));
+            return Ok(Walk::Linear(Arc::clone(&tensor.values)));
         }
         let mut layers = Vec::new();
         let mut inputs = elements;
@@ -259,7 +266,7 @@ impl WalkFile {
 #[allow(clippy::cast_possible_truncation)]
 fn tensor(name: &str, view: &TensorView<'_>) -> Result<Tensor> {
     let data = view.data();
-    let values: Vec<f32> = match view.dtype() {
+    let values: Arc<[f32]> = match view.dtype() {
         Dtype::F32 => data.as_chunks().0.iter().map(|b| f32::from_le_bytes(*b)).collect(),
         Dtype::F64 => data.as_chunks().0.iter().map(|b| f64::from_le_bytes(*b) as f32).collect(),
         Dtype::F16 => {

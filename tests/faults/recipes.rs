@@ -101,6 +101,24 @@ fn a_recipe_that_does_not_fit_its_model_says_how() {
             edited("layout", "name = \"picture\"\nlayout"),
             ["no output `picture`", "it has: image"],
         ),
+        (
+            "channels-1",
+            format!("{PLAIN}latent = [{{ op = \"gaussian\", std = 1, inputs = [\"zz\"] }}]\n"),
+            ["recipe.toml: views.latent[0].inputs: ", "no input `zz`"],
+        ),
+        (
+            "truncation-input",
+            format!(
+                "{PLAIN}latent = [{{ op = \"resample\", inputs = [\"truncation_psi\"], value = 1 }}]\n\
+                 [generator.inputs.truncation_psi]\nrole = \"truncation\"\n"
+            ),
+            ["views.latent[0].inputs: ", "`truncation_psi` is one for all rows of a call"],
+        ),
+        (
+            "channels-1",
+            format!("{PLAIN}latent = [{{ op = \"steer\", file = \"w.st\", strength = 1 }}]\n"),
+            ["error: views.latent[0].file: cannot read ", "w.st"],
+        ),
     ] {
         let folder = Folder::of(model).recipe(&recipe);
         folder.digest(&[]).says(1, &words).at_once();

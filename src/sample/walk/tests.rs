@@ -54,7 +54,7 @@ fn every_float_type_gives_the_same_direction() {
     let file = parse(&bytes).unwrap();
     assert_eq!((file.names().join(""), file.input.as_deref()), ("abcd".to_owned(), Some("z")));
     for name in ["a", "b", "c", "d"] {
-        assert_eq!(file.walk(name, 4, "z").unwrap(), Walk::Linear(values.to_vec()), "{name}");
+        assert_eq!(file.walk(name, 4, "z").unwrap(), Walk::Linear(values.into()), "{name}");
     }
 }
 
@@ -163,6 +163,10 @@ fn walk_files_are_named_by_the_key_that_asks_for_them() {
     std::fs::write(folder.path().join("text.safetensors"), "hello").unwrap();
     let error = Walks::read(&recipe("text.safetensors")).unwrap_err().to_string();
     assert!(error.starts_with("views.latent[0].file: ") && error.contains("text.safet"), "{error}");
+
+    std::fs::create_dir(folder.path().join("folder.safetensors")).unwrap();
+    let error = Walks::read(&recipe("folder.safetensors")).unwrap_err().to_string();
+    assert!(error.contains("folder.safetensors: is not a file"), "{error}");
 
     // Sparse: it takes no room, and must not be read to its end.
     let large = File::create(folder.path().join("large.safetensors")).unwrap();
