@@ -69,7 +69,7 @@ fn simclr(dice: &mut Dice, side: u32, channels: usize) -> Vec<Step> {
         steps.push(Step::Grayscale);
     }
     if dice.unit() < 0.5 {
-        let kernel = [(side / 10 | 1).max(3); 2];
+        let kernel = [((side / 10) | 1).max(3); 2];
         steps.push(Step::Blur { kernel, sigma: dice.between(0.1, 2.0) });
     }
     steps
