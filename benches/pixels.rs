@@ -3,6 +3,8 @@
 use std::hint::black_box;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use fast_image_resize::images::Image;
+use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
 use genset::generate::ImageFormat;
 use genset::recipe::{Axis, Dtype, Filter, Layout, Normalise, Output, Padding, Sampling};
 use genset::runtime::TensorView;
@@ -69,7 +71,7 @@ fn simclr(dice: &mut Dice, side: u32, channels: usize) -> Vec<Step> {
         steps.push(Step::Grayscale);
     }
     if dice.unit() < 0.5 {
-        let kernel = [(side / 10 | 1).max(3); 2];
+        let kernel = [((side / 10) | 1).max(3); 2];
         steps.push(Step::Blur { kernel, sigma: dice.between(0.1, 2.0) });
     }
     steps
@@ -159,6 +161,7 @@ fn operations(criterion: &mut Criterion) {
     ];
     let (format, values) = image(side, 3);
     let mut canvas = Canvas::new();
+    canvas.load(&format, TensorView::U8(&values)).expect("bytes");
     let mut group = criterion.benchmark_group("224×224×3");
     group.throughput(Throughput::Elements(1));
     group.bench_function("load", |bencher| {
@@ -190,5 +193,36 @@ fn operations(criterion: &mut Criterion) {
     }
 }
 
-criterion_group!(pixels, views, operations);
+/// The same resized crop with `fast_image_resize`, on bytes and on planes of floats.
+fn other_resizers(criterion: &mut Criterion) {
+    let side = 224;
+    let (_, values) = image(side, 3);
+    let bytes = Image::from_vec_u8(side, side, values.clone(), PixelType::U8x3).expect("it fits");
+    let plane = |channel: usize| {
+        let values = values.iter().skip(channel).step_by(3);
+        let floats = values.flat_map(|x| (f32::from(*x) / 255.0).to_ne_bytes()).collect();
+        Image::from_vec_u8(side, side, floats, PixelType::F32).expect("it fits")
+    };
+    let planes = [0, 1, 2].map(plane);
+    let options = ResizeOptions::new()
+        .crop(5.0, 3.0, 170.0, 150.0)
+        .resize_alg(ResizeAlg::Convolution(FilterType::Bilinear));
+    let mut resizer = Resizer::new();
+    let mut group = criterion.benchmark_group("224×224×3");
+    group.throughput(Throughput::Elements(1));
+    let mut out = Image::new(side, side, PixelType::U8x3);
+    group.bench_function("crop and resize, fast_image_resize, bytes", |bencher| {
+        bencher.iter(|| resizer.resize(&bytes, &mut out, &options).expect("sizes that fit"));
+    });
+    let mut out = Image::new(side, side, PixelType::F32);
+    group.bench_function("crop and resize, fast_image_resize, planes of floats", |bencher| {
+        bencher.iter(|| {
+            for plane in &planes {
+                resizer.resize(plane, &mut out, &options).expect("sizes that fit");
+            }
+        });
+    });
+}
+
+criterion_group!(pixels, views, operations, other_resizers);
 criterion_main!(pixels);

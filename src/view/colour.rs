@@ -162,10 +162,12 @@ kernel! {
 }
 
 kernel! {
-    /// Moves hues by `sixths` of the circle, within ±3. The sector of torchvision's HSV that a hue
-    /// falls into is not looked up: channel `n` (5, 3, 1 for red, green, blue) is
-    /// `v - v s max(0, min(k, 4 - k, 1))` with `k = (n + hue) mod 6`, and `v s` is the range of the
-    /// pixel, so that grays stay as they are and only one division is left.
+    /// Moves hues by `sixths` of the circle, within ±3.
+    ///
+    /// The sector of torchvision's HSV that a hue falls into is not looked up: over the circle each
+    /// channel is a trapezium between the greatest value of the pixel and the least, whose places
+    /// are 3, 2 and 4 sixths for red, green and blue. Grays stay as they are, and one division is
+    /// left.
     fn turn(r: &mut [f32], g: &mut [f32], b: &mut [f32], sixths: f32) {
         for ((r, g), b) in r.iter_mut().zip(g).zip(b) {
             let top = greater(greater(*r, *g), *b);
@@ -182,12 +184,10 @@ kernel! {
             let hue = base + difference / divisor + sixths;
             let hue = if hue >= 6.0 { hue - 6.0 } else { hue };
             let hue = if hue < 0.0 { hue + 6.0 } else { hue };
-            let channel = |n: f32| {
-                let k = n + hue;
-                let k = if k >= 6.0 { k - 6.0 } else { k };
-                top - range * unit(lesser(k, 4.0 - k))
-            };
-            (*r, *g, *b) = (channel(5.0), channel(3.0), channel(1.0));
+            let red = unit(2.0 - (hue - 3.0).abs());
+            let green = unit((hue - 2.0).abs() - 1.0);
+            let blue = unit((hue - 4.0).abs() - 1.0);
+            (*r, *g, *b) = (top - range * red, top - range * green, top - range * blue);
         }
     }
 }

@@ -109,12 +109,16 @@ impl Delivery {
             if let Some(element) = first_bad(level, values) {
                 return Err(BadValue { row, element, value: values[element] });
             }
+            if !self.format.interleaved || self.format.channels == 1 {
+                self.write_planar(level, values, image);
+                continue;
+            }
             match self.dtype {
-                Dtype::U8 => self.planes(values, image, byte),
-                Dtype::F32 => self.planes(values, bytemuck::cast_slice_mut(image), intensity),
+                Dtype::U8 => self.pixels(values, image, byte),
+                Dtype::F32 => self.pixels(values, bytemuck::cast_slice_mut(image), intensity),
                 Dtype::F16 => {
                     let mut floats = vec![0.0; len];
-                    self.planes(values, &mut floats, intensity);
+                    self.pixels(values, &mut floats, intensity);
                     let halves: &mut [f16] = bytemuck::cast_slice_mut(image);
                     halves.convert_from_f32_slice(&floats);
                 }
@@ -138,19 +142,31 @@ impl Delivery {
         let format = ImageFormat { channels, height, width, interleaved: false, range: [0.0, 1.0] };
         assert_eq!(self.format, format, "a delivery for what the canvas made");
         assert_eq!(self.image_bytes(), out.len(), "as many bytes as an image");
-        let pixels = height * width;
+        self.write_planar(level, values, out);
+    }
+
+    /// Writes one image whose channels lie apart.
+    fn write_planar(&self, level: Level, values: &[f32], out: &mut [u8]) {
+        let channels = self.format.channels;
+        let pixels = self.format.height * self.format.width;
         let together = self.interleave && channels > 1;
+        let range = (self.scale, self.bias);
         let unit = |channel| self.normalise.get(channel).copied().unwrap_or((1.0, 0.0));
         let units = std::array::from_fn(unit);
         match self.dtype {
-            Dtype::U8 if together => bytes_together(level, values, channels, out),
-            Dtype::U8 => bytes(level, values, out),
+            Dtype::U8 if together => bytes_together(level, values, channels, range, out),
+            Dtype::U8 => bytes(level, values, range, out),
             Dtype::F32 if together => {
-                floats_together(level, values, channels, units, bytemuck::cast_slice_mut(out));
+                let out = bytemuck::cast_slice_mut(out);
+                floats_together(level, values, channels, range, units, out);
             }
-            Dtype::F32 => floats(level, values, pixels, units, bytemuck::cast_slice_mut(out)),
+            Dtype::F32 => {
+                let out = bytemuck::cast_slice_mut(out);
+                floats(level, values, pixels, range, units, out);
+            }
             Dtype::F16 => {
-                halves(level, values, channels, together, units, bytemuck::cast_slice_mut(out));
+                let out = bytemuck::cast_slice_mut(out);
+                halves(level, values, channels, together, range, units, out);
             }
         }
     }
@@ -162,46 +178,29 @@ impl Delivery {
             && (self.interleave == self.format.interleaved || self.format.channels == 1)
     }
 
-    /// Maps every channel of one image from the generator's layout to the delivered one.
-    fn planes<T: Pod>(
+    /// Maps one image whose channels lie together.
+    fn pixels<T: Pod>(
         &self,
         values: &[f32],
         out: &mut [T],
         map: impl Fn(f32, (f32, f32), (f32, f32)) -> T + Copy,
     ) {
-        let channels = self.format.channels;
         let (range, unit) = ((self.scale, self.bias), (1.0, 0.0));
-        let same = self.interleave == self.format.interleaved || channels == 1;
-        if same && self.normalise.is_empty() {
+        if self.interleave && self.normalise.is_empty() {
             for (out, x) in out.iter_mut().zip(values) {
                 *out = map(*x, range, unit);
             }
             return;
         }
+        let channels = self.format.channels;
         let pixels = self.format.height * self.format.width;
-        let unit_of = |channel| self.normalise.get(channel).copied().unwrap_or(unit);
-        let to_pixels = self.interleave && !self.format.interleaved;
-        match channels {
-            3 if to_pixels => {
-                let units: [_; 3] = std::array::from_fn(unit_of);
-                return interleave::<3, _>(values, out, |x, c| map(x, range, units[c]));
-            }
-            4 if to_pixels => {
-                let units: [_; 4] = std::array::from_fn(unit_of);
-                return interleave::<4, _>(values, out, |x, c| map(x, range, units[c]));
-            }
-            _ => {}
-        }
-        let walk = |interleaved: bool, channel: usize| match interleaved {
-            true => (channel, channels),
-            false => (channel * pixels, 1),
-        };
         for channel in 0..channels {
-            let (from, step) = walk(self.format.interleaved, channel);
-            let (to, stride) = walk(self.interleave, channel);
-            let source = values[from..].iter().step_by(step);
-            for (out, x) in out[to..].iter_mut().step_by(stride).zip(source).take(pixels) {
-                *out = map(*x, range, unit_of(channel));
+            let unit = self.normalise.get(channel).copied().unwrap_or(unit);
+            let (to, stride) =
+                if self.interleave { (channel, channels) } else { (channel * pixels, 1) };
+            let source = values[channel..].iter().step_by(channels);
+            for (out, x) in out[to..].iter_mut().step_by(stride).zip(source) {
+                *out = map(*x, range, unit);
             }
         }
     }
@@ -219,8 +218,9 @@ fn byte(x: f32, (scale, bias): (f32, f32), _: (f32, f32)) -> u8 {
     byte
 }
 
+#[inline(always)]
 fn intensity(x: f32, (scale, bias): (f32, f32), (gain, offset): (f32, f32)) -> f32 {
-    (x * scale + bias).clamp(0.0, 1.0) * gain + offset
+    unit(x * scale + bias) * gain + offset
 }
 
 #[allow(clippy::cast_possible_truncation)]
@@ -288,36 +288,45 @@ fn row_as_f32<'a>(
 type Units = [(f32, f32); 4];
 
 kernel! {
-    fn bytes(values: &[f32], out: &mut [u8]) {
+    fn bytes(values: &[f32], range: (f32, f32), out: &mut [u8]) {
         for (out, x) in out.iter_mut().zip(values) {
-            *out = byte(*x, (255.0, 0.5), (1.0, 0.0));
+            *out = byte(*x, range, (1.0, 0.0));
         }
     }
 }
 
 kernel! {
-    fn bytes_together(values: &[f32], channels: usize, out: &mut [u8]) {
-        together(values, channels, out, |x, _| byte(x, (255.0, 0.5), (1.0, 0.0)));
+    fn bytes_together(values: &[f32], channels: usize, range: (f32, f32), out: &mut [u8]) {
+        together(values, channels, out, |x, _| byte(x, range, (1.0, 0.0)));
     }
 }
 
 kernel! {
-    fn floats(values: &[f32], pixels: usize, units: Units, out: &mut [f32]) {
+    fn floats(
+        values: &[f32],
+        pixels: usize,
+        range: (f32, f32),
+        units: Units,
+        out: &mut [f32],
+    ) {
         let planes = values.chunks_exact(pixels).zip(out.chunks_exact_mut(pixels));
-        for ((values, out), (gain, offset)) in planes.zip(units) {
+        for ((values, out), unit) in planes.zip(units) {
             for (out, x) in out.iter_mut().zip(values) {
-                *out = unit(*x) * gain + offset;
+                *out = intensity(*x, range, unit);
             }
         }
     }
 }
 
 kernel! {
-    fn floats_together(values: &[f32], channels: usize, units: Units, out: &mut [f32]) {
-        together(values, channels, out, |x, channel| {
-            let (gain, offset) = units[channel];
-            unit(x) * gain + offset
-        });
+    fn floats_together(
+        values: &[f32],
+        channels: usize,
+        range: (f32, f32),
+        units: Units,
+        out: &mut [f32],
+    ) {
+        together(values, channels, out, |x, channel| intensity(x, range, units[channel]));
     }
 }
 
@@ -327,6 +336,7 @@ fn halves(
     values: &[f32],
     channels: usize,
     together: bool,
+    range: (f32, f32),
     units: Units,
     out: &mut [f16],
 ) {
@@ -338,7 +348,7 @@ fn halves(
         for ((values, out), unit) in planes.zip(units) {
             for (values, out) in values.chunks(STRETCH * 4).zip(out.chunks_mut(STRETCH * 4)) {
                 let single = &mut single[..values.len()];
-                floats(level, values, values.len(), [unit; 4], single);
+                floats(level, values, values.len(), range, [unit; 4], single);
                 out.convert_from_f32_slice(single);
             }
         }
@@ -351,7 +361,7 @@ fn halves(
             stretch.copy_from_slice(&values[channel * pixels + number * STRETCH..][..n]);
         }
         let single = &mut single[..out.len()];
-        floats_together(level, &stretch[..out.len()], channels, units, single);
+        floats_together(level, &stretch[..out.len()], channels, range, units, single);
         out.convert_from_f32_slice(single);
     }
 }

@@ -3,6 +3,8 @@
 //! The reference is a file that `torchvision_fixtures.py` beside this one writes: images, steps and
 //! what torchvision makes of them.
 
+mod identities;
+
 use std::collections::BTreeMap;
 
 use genset::generate::ImageFormat;
