@@ -131,7 +131,7 @@ impl Task {
             PixelOp {
                 p: 0.5,
                 kind: PixelKind::GaussianBlur {
-                    kernel: [(size / 10 | 1).max(3); 2],
+                    kernel: [((size / 10) | 1).max(3); 2],
                     sigma: [0.1, 2.0],
                 },
             },

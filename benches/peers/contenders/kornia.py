@@ -3,7 +3,7 @@ but its brightness adds to the image where the others scale it; and colour opera
 channels only, so that it sits out at one.
 
 It resizes whole images alone, so crops are copied first; a flip is part of that
-copy. Its pixels are normalised by NumPy, which was quicker here.
+copy. NumPy normalises, as it can write straight to the batch.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 f32 tensors, and on PIL images, which most training scripts still use.
 
 Tensors keep the channels-last memory of the images, for which resizing u8 has
-kernels of its own; contiguous planes were slower.
+kernels of its own; contiguous planes made no difference that could be measured.
 """
 
 from __future__ import annotations
