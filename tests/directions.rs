@@ -331,6 +331,15 @@ fn sefa_without_a_linear_layer_names_what_it_met() {
 }
 
 #[test]
+fn weights_in_other_files_are_no_riddle() {
+    let (_folder, recipe) = odd("external-data-inside");
+    let said = fails(1, &recipe, &["--method", "sefa"]);
+    assert!(said.contains("its weights lie in other files"), "{said}");
+    assert!(said.contains("save the model as one file"), "{said}");
+    find(&recipe, &["--attribute", "brightness"], folder().path());
+}
+
+#[test]
 fn the_table_names_what_else_moves() {
     let folder = folder();
     let file = folder.path().join("d.safetensors");

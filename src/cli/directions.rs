@@ -44,8 +44,8 @@ pub(super) struct DirectionsArgs {
     /// An attribute to measure; may be given again [default: all that fit the images]
     #[arg(long, value_name = "NAME")]
     attribute: Vec<String>,
-    /// An ONNX model that gives images ([N, C, H, W] floats from 0 to 1) attributes of your own
-    /// ([N] or [N, K])
+    /// An ONNX model that gives images (N × C × H × W floats from 0 to 1) attributes of your own,
+    /// one or K each
     #[arg(long, value_name = "ONNX")]
     scorer: Option<PathBuf>,
     /// The latent input to move, if there are several

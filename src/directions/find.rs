@@ -222,6 +222,12 @@ impl Explorer {
         let input = self.input();
         let place = || model.name().to_owned();
         let found = model.linear_layers(&input.name, &input.row, input.batched);
+        if found.layers.is_empty() && !model.external_files().is_empty() {
+            let message = "its weights lie in other files, where sefa does not look for them";
+            return Err(Error::new(Kind::Model, message)
+                .help("save the model as one file, or use --method regress")
+                .at(place()));
+        }
         let chosen = sefa::choose(found, layers, &input.name).at(place)?;
         let found = sefa::directions(&chosen, input.elements(), count).at(place)?;
         let candidate =

@@ -4,6 +4,9 @@ use super::constant::{attribute, int_attribute};
 use super::proto::NodeProto;
 use super::weights::Matrix;
 
+/// A file could join a value with itself again and again.
+const MAX_VALUES: usize = 1 << 22;
+
 /// The values of one row of a tensor, in row-major order, as elements of the input.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Flow {
@@ -165,6 +168,9 @@ impl Flow {
                 (Err(count), None) => before = before.zip(count).map(|(sum, count)| sum + count),
             }
         }
+        if whole.as_ref().is_some_and(|whole| whole.values.len() > MAX_VALUES) {
+            return Next::End("joins too many values");
+        }
         if let Some(whole) = &mut whole
             && whole.open.is_none()
         {
@@ -240,6 +246,11 @@ impl Flow {
             None => Some((0..rank).rev().collect()),
         };
         let Some(order) = order else { return UNCLEAR };
+        let mut axes = order.clone();
+        axes.sort_unstable();
+        if !axes.iter().copied().eq(0..rank) {
+            return UNCLEAR;
+        }
         let stride = |axis: usize| dims[axis + 1..].iter().product::<usize>();
         let mut places = vec![0];
         for &axis in &order {

@@ -13,6 +13,9 @@ use super::operators::NodeName;
 use super::proto::{ModelProto, NodeProto};
 use super::weights::{self, Matrix};
 
+/// The weights of all layers together. A small layer on each of many values is many weights.
+const MAX_WEIGHTS: usize = 1 << 28;
+
 /// A linear layer with constant weights that reads an input, and the part of them that reads it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct LinearLayer {
@@ -50,6 +53,7 @@ pub(super) fn layers(
     let mut flows: HashMap<&str, Flow> = HashMap::from([(input, Flow::of_input(row, batched))]);
     // What hangs on the input in any way.
     let mut moved: HashSet<&str> = HashSet::from([input]);
+    let mut left = MAX_WEIGHTS;
     // A graph's nodes are in topological order, so one pass sees every flow before its readers.
     for node in main.nodes {
         let before = moved.len();
@@ -73,7 +77,7 @@ pub(super) fn layers(
                 let named = node.output.iter().map(String::as_str).zip(outputs);
                 flows.extend(named.filter_map(|(name, flow)| Some((name, flow?))));
             }
-            Next::Layers(matrix) => match cut(flow, &matrix) {
+            Next::Layers(matrix) => match cut(flow, &matrix, &mut left) {
                 Some(parts) => {
                     found.layers.extend(parts.into_iter().map(|(elements, weights)| LinearLayer {
                         node: NodeName::of(node),
@@ -158,9 +162,12 @@ fn flow_of_concat(
 }
 
 /// The rows of `matrix` that belong to the input, once for every group of values that the layer
-/// is applied to; `None` if it takes another number of values.
-fn cut(flow: &Flow, matrix: &Matrix) -> Option<Vec<(Vec<usize>, Vec<f32>)>> {
+/// is applied to; `None` if it takes another number of values,
+/// or more weights than are `left`.
+fn cut(flow: &Flow, matrix: &Matrix, left: &mut usize) -> Option<Vec<(Vec<usize>, Vec<f32>)>> {
     let groups = flow.groups(matrix.rows, matrix.spatial)?;
+    let weights = groups.iter().map(Vec::len).sum::<usize>().checked_mul(matrix.columns)?;
+    *left = left.checked_sub(weights)?;
     let mut parts = Vec::new();
     for group in groups {
         let mut elements: Vec<usize> = Vec::new();
@@ -297,5 +304,73 @@ mod tests {
         let met: Vec<_> = found.met.iter().map(|(node, why)| format!("{node}: {why}")).collect();
         assert_eq!(met[0], "Tanh `Tanh_a`: not a linear layer");
         assert_eq!(met[1], "MatMul `MatMul_x`: its weights are not constants of this file");
+    }
+
+    /// One of everything that is followed, so that damage meets it.
+    fn everything() -> ModelProto {
+        let list = |name: &str, values: &[i64]| {
+            let mut attribute = int(name, 0);
+            (attribute.i, attribute.ints) = (None, values.to_vec());
+            attribute
+        };
+        let nodes = vec![
+            node_with("Transpose", &["z"], &["t"], &[list("perm", &[0, 1])]),
+            node("Reshape", &["t", "shape"], &["r"]),
+            node_with("Split", &["r"], &["s0", "s1"], &[int("axis", 1)]),
+            node_with("Gather", &["s1", "one"], &["g"], &[int("axis", 1)]),
+            node("Slice", &["z", "one", "two", "one"], &["part"]),
+            node("Unsqueeze", &["g", "one"], &["u"]),
+            node("Squeeze", &["u", "one"], &["q"]),
+            node_with("Concat", &["q", "y", "part", "z"], &["c"], &[int("axis", 1)]),
+            node("Mul", &["c", "k"], &["m"]),
+            node("Sub", &["k", "m"], &["d"]),
+            node_with("Gemm", &["z", "w"], &["a"], &[int("transB", 1)]),
+            node("MatMul", &["r", "k"], &["b"]),
+            node_with("ConvTranspose", &["z", "v"], &["e"], &[list("pads", &[0, 0, 1, 1])]),
+            node("Conv", &["z", "v"], &["f"]),
+            node_with("Transpose", &["w"], &["wt"], &[list("perm", &[1, 0])]),
+            node("MatMul", &["d", "wt"], &["h"]),
+        ];
+        let constants = vec![
+            ints("shape", &[3], &[-1, 4, 2]),
+            ints("one", &[1], &[1]),
+            ints("two", &[1], &[2]),
+            floats("k", &[1], &[2.0]),
+            floats("w", &[3, 8], &[0.5; 24]),
+            floats("v", &[8, 1, 2, 2], &[0.5; 32]),
+        ];
+        build::model(nodes, constants)
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn damaged_layers_never_panic(
+            changes in proptest::collection::vec(
+                (proptest::prelude::any::<proptest::sample::Index>(), 0_u8..),
+                1..8,
+            ),
+        ) {
+            let mut file = prost::Message::encode_to_vec(&everything());
+            for (index, byte) in changes {
+                let index = index.index(file.len());
+                file[index] = byte;
+            }
+            if let Ok(model) = crate::graph::Model::from_bytes("damaged", file.into()) {
+                for row in [&[8][..], &[2, 4], &[0]] {
+                    let _ = model.linear_layers("z", row, true);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn values_joined_with_themselves_without_end() {
+        let name = |at: usize| if at == 0 { "z".to_owned() } else { format!("c{at}") };
+        let join = |at: usize| {
+            let (from, to) = (name(at), name(at + 1));
+            node_with("Concat", &[&from, &from], &[&to], &[int("axis", 1)])
+        };
+        let found = found((0..60).map(join).collect(), vec![]);
+        assert!(found.met[0].1.contains("too many values"), "{found:?}");
     }
 }

@@ -158,6 +158,10 @@ fn ask(model: &Model) {
     let _ = (model.custom_operators(), model.runtime_operators(), format!("{model:?}"));
     for input in model.inputs() {
         let _ = model.class_count(&input.name);
+        let _ = model.linear_layers(&input.name, &[8], true);
+    }
+    if let Some(tensor) = model.tensors().first() {
+        let _ = model.with_output(tensor);
     }
     for output in model.outputs() {
         let _ = model.output_range(&output.name);

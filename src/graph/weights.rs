@@ -133,7 +133,8 @@ pub(super) fn conv_transpose(node: &NodeProto, weights: &Weights) -> Option<Matr
         let dilation = number(dilations, axis, 1);
         let extent = size.checked_sub(1)?.checked_mul(dilation)?.checked_add(1)?;
         let (before, after) = (number(pads, axis, 0), number(pads, axis + kernel.len(), 0));
-        let inside = |k: &usize| k * dilation >= before && k * dilation + after < extent;
+        let inside =
+            |k: &usize| k * dilation >= before && (k * dilation).saturating_add(after) < extent;
         let taps: Vec<usize> = (0..size).filter(inside).collect();
         kept = kept.iter().flat_map(|at| taps.iter().map(move |tap| at * size + tap)).collect();
     }
