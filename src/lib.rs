@@ -41,7 +41,7 @@
 //! | [`graph`] | ONNX models as values: read, checked, asked |
 //! | [`runtime`] | ONNX Runtime: found or installed; sessions and tensors |
 //! | [`generate`] | latents to images: contract, generator, doctor |
-//! | [`view`] | images to views: range, type, layout; contact sheets |
+//! | [`view`] | images to views: crops, colour, blur, …; range, type, layout; contact sheets |
 //! | [`load`] | the pipeline: [`Dataset`], [`Loader`], [`Batch`] |
 //! | [`directions`] | directions in latent space: found, measured, written for steering |
 //! | [`bench`](mod@bench) | throughput against its ceiling |

@@ -106,20 +106,28 @@ fn bilinear(size: [usize; 2], m: [f32; 6], ys: f32, reads: &mut Reads) {
 #[inline(always)]
 fn read_one(source: &[f32], reads: &Reads, fill: f32, out: &mut [f32]) {
     for ((out, at), weight) in out.iter_mut().zip(&reads.places[0]).zip(&reads.weights[0]) {
-        *out = if *weight < 0.5 { fill } else { source[*at as usize] };
+        *out = if *weight < 0.5 { fill } else { value(source, *at) };
     }
 }
 
 #[inline(always)]
 fn read_four(source: &[f32], reads: &Reads, fill: f32, out: &mut [f32]) {
-    let [p, q, r, s] = &reads.places;
-    let [a, b, c, d] = &reads.weights;
+    let [p, q, r, s] = reads.places.each_ref().map(|places| &places[..out.len()]);
+    let [a, b, c, d] = reads.weights.each_ref().map(|weights| &weights[..out.len()]);
     for (x, out) in out.iter_mut().enumerate() {
-        let read = source[p[x] as usize] * a[x]
-            + source[q[x] as usize] * b[x]
-            + source[r[x] as usize] * c[x]
-            + source[s[x] as usize] * d[x];
+        let read = value(source, p[x]) * a[x]
+            + value(source, q[x]) * b[x]
+            + value(source, r[x]) * c[x]
+            + value(source, s[x]) * d[x];
         let mask = a[x] + b[x] + c[x] + d[x];
         *out = unit((read - fill) * mask + fill);
     }
+}
+
+/// One of `Reads::places`, unchecked, as a check of each keeps them from being gathered.
+#[inline(always)]
+fn value(source: &[f32], place: u32) -> f32 {
+    debug_assert!((place as usize) < source.len());
+    // SAFETY: `inside` makes all places, and only such as lie in a plane of the image's size.
+    unsafe { *source.get_unchecked(place as usize) }
 }
