@@ -133,8 +133,8 @@ impl Canvas {
         let [channels, height, width] = run.canvas.loaded;
         run.size = [height, width];
         let mut rest = steps;
-        while let Some((step, after)) = rest.split_first() {
-            rest = run.step(step, after);
+        while !rest.is_empty() {
+            rest = run.step(rest);
         }
         let (size, untouched) = (run.size, run.untouched);
         let len = channels * size[0] * size[1];
@@ -152,11 +152,18 @@ struct Run<'a> {
 }
 
 impl Run<'_> {
-    /// Carries out `step`, and what of the steps `after` it goes with it; the steps left.
-    fn step<'s>(&mut self, step: &Step, after: &'s [Step]) -> &'s [Step] {
+    /// Carries out the first of `steps`, and what of the others goes with it; the steps left.
+    fn step<'s>(&mut self, steps: &'s [Step]) -> &'s [Step] {
+        let (step, after) = steps.split_first().expect("at least one step");
         let level = self.canvas.level;
         let channels = self.canvas.loaded[0];
         let size = self.size;
+        if colour::is_pixelwise(step) {
+            let more = after.iter().take_while(|step| colour::is_pixelwise(step)).count();
+            let run = &steps[..=more];
+            colour::run(level, self.image(), channels, run);
+            return &after[more..];
+        }
         match *step {
             Step::ResizedCrop { top, left, height, width, out, filter } => {
                 let flips = after.iter().take_while(|step| matches!(step, Step::Flip { .. }));
@@ -204,19 +211,13 @@ impl Run<'_> {
                 tools.1.run(level, source, size, kernel, sigma, out);
             }),
             Step::Flip { axis } => crop::flip(self.image(), size, axis),
-            Step::Brightness { factor } => {
-                colour::brightness(level, self.image(), channels, factor)
-            }
-            Step::Contrast { factor } => colour::contrast(level, self.image(), channels, factor),
-            Step::Saturation { factor } => {
-                colour::saturation(level, self.image(), channels, factor)
-            }
-            Step::Hue { shift } => colour::hue(level, self.image(), channels, shift),
-            Step::Grayscale => colour::grayscale(level, self.image(), channels),
-            Step::Solarize { threshold } => {
-                colour::solarize(level, self.image(), channels, threshold);
-            }
-            Step::Posterize { bits } => colour::posterize(level, self.image(), channels, bits),
+            Step::Brightness { .. }
+            | Step::Contrast { .. }
+            | Step::Saturation { .. }
+            | Step::Hue { .. }
+            | Step::Grayscale
+            | Step::Solarize { .. }
+            | Step::Posterize { .. } => unreachable!("pixelwise"),
             Step::Erase { top, left, height, width, fill } => {
                 let area = Area {
                     top: top as usize,

@@ -5,6 +5,7 @@
 
 use super::simd::{Level, kernel};
 use super::unit;
+use crate::sample::Step;
 
 /// Rec. 601 as torchvision rounds it.
 const LUMA: [f32; 3] = [0.2989, 0.587, 0.114];
@@ -25,62 +26,120 @@ fn greater(a: f32, b: f32) -> f32 {
     if a > b { a } else { b }
 }
 
-/// The planes of red, green and blue, if there are any.
-fn rgb(image: &mut [f32], channels: usize) -> Option<[&mut [f32]; 3]> {
-    let pixels = image.len() / channels;
-    if channels < 3 {
-        return None;
-    }
-    let (r, rest) = image.split_at_mut(pixels);
-    let (g, rest) = rest.split_at_mut(pixels);
-    Some([r, g, &mut rest[..pixels]])
+/// Whether a step changes every pixel by itself, given at most the mean of all.
+pub(super) fn is_pixelwise(step: &Step) -> bool {
+    matches!(
+        step,
+        Step::Brightness { .. }
+            | Step::Contrast { .. }
+            | Step::Saturation { .. }
+            | Step::Hue { .. }
+            | Step::Grayscale
+            | Step::Solarize { .. }
+            | Step::Posterize { .. }
+    )
 }
 
-/// The part of the image that is colour or gray, not alpha.
-fn opaque(image: &mut [f32], channels: usize) -> &mut [f32] {
+/// Carries out pixelwise steps on an image of `channels` planes.
+///
+/// The steps go over the image together, a run of pixels at a time that stays in the nearest
+/// cache. Only a contrast has to wait for the mean of what the steps before it made.
+pub(super) fn run(level: Level, image: &mut [f32], channels: usize, steps: &[Step]) {
     let pixels = image.len() / channels;
-    &mut image[..pixels * if channels < 3 { 1 } else { 3 }]
-}
-
-pub(super) fn brightness(level: Level, image: &mut [f32], channels: usize, factor: f32) {
-    scale(level, opaque(image, channels), factor, 0.0);
-}
-
-pub(super) fn contrast(level: Level, image: &mut [f32], channels: usize, factor: f32) {
-    let pixels = image.len() / channels;
-    let total = match rgb(image, channels) {
-        Some([r, g, b]) => sum_luma(level, r, g, b),
-        None => sum(level, &image[..pixels]),
+    let mut planes = image.chunks_exact_mut(pixels);
+    let mut next = || planes.next().unwrap_or_default();
+    let mut all = match channels {
+        1 | 2 => Planes::Gray(next()),
+        _ => Planes::Rgb([next(), next(), next()]),
     };
-    let mean = (total / pixels as f64) as f32;
-    scale(level, opaque(image, channels), factor, (1.0 - factor) * mean);
-}
-
-pub(super) fn saturation(level: Level, image: &mut [f32], channels: usize, factor: f32) {
-    if let Some([r, g, b]) = rgb(image, channels) {
-        blend_luma(level, r, g, b, factor);
+    let contrast = |step: &Step| matches!(step, Step::Contrast { .. });
+    let mut mean = match steps.first() {
+        Some(first) if contrast(first) => all.runs().map(|run| run.sum(level)).sum(),
+        _ => 0.0,
+    } / pixels as f64;
+    let mut rest = steps;
+    while !rest.is_empty() {
+        let end = rest.iter().skip(1).position(contrast).map_or(rest.len(), |at| at + 1);
+        let (stretch, after) = rest.split_at(end);
+        let mut total = 0.0;
+        for mut run in all.runs() {
+            for step in stretch {
+                run.apply(level, step, mean as f32);
+            }
+            if !after.is_empty() {
+                total += run.sum(level);
+            }
+        }
+        mean = total / pixels as f64;
+        rest = after;
     }
 }
 
-pub(super) fn hue(level: Level, image: &mut [f32], channels: usize, shift: f32) {
-    if let Some([r, g, b]) = rgb(image, channels) {
-        turn(level, r, g, b, shift * 6.0);
+/// The planes of an image, or of a run of its pixels, that are colour or gray, not alpha.
+enum Planes<'a> {
+    Gray(&'a mut [f32]),
+    Rgb([&'a mut [f32]; 3]),
+}
+
+impl Planes<'_> {
+    /// Runs of at most [`RUN`] pixels.
+    fn runs(&mut self) -> impl Iterator<Item = Planes<'_>> {
+        let [first, second, third]: [&mut [f32]; 3] = match self {
+            Self::Gray(gray) => [gray, &mut [], &mut []],
+            Self::Rgb([r, g, b]) => [r, g, b],
+        };
+        let (mut g, mut b) = (second.chunks_mut(RUN), third.chunks_mut(RUN));
+        first.chunks_mut(RUN).map(move |first| match (g.next(), b.next()) {
+            (Some(g), Some(b)) => Planes::Rgb([first, g, b]),
+            _ => Planes::Gray(first),
+        })
+    }
+
+    /// The sum of the luma of all pixels.
+    fn sum(&self, level: Level) -> f64 {
+        match self {
+            Self::Gray(gray) => sum(level, gray),
+            Self::Rgb([r, g, b]) => sum_luma(level, r, g, b),
+        }
+    }
+
+    fn apply(&mut self, level: Level, step: &Step, mean: f32) {
+        match (step, self) {
+            (Step::Saturation { factor }, Self::Rgb([r, g, b])) => {
+                blend_luma(level, r, g, b, *factor);
+            }
+            (Step::Hue { shift }, Self::Rgb([r, g, b])) => turn(level, r, g, b, shift * 6.0),
+            (Step::Grayscale, Self::Rgb([r, g, b])) => to_luma(level, r, g, b),
+            // Gray has no colour to change.
+            (Step::Saturation { .. } | Step::Hue { .. } | Step::Grayscale, Self::Gray(_)) => {}
+            (step, planes) => planes.each(|plane| match *step {
+                Step::Brightness { factor } => scale(level, plane, factor, 0.0),
+                Step::Contrast { factor } => scale(level, plane, factor, (1.0 - factor) * mean),
+                Step::Solarize { threshold } => invert_from(level, plane, threshold),
+                Step::Posterize { bits } => keep_bits(level, plane, 0xff & !(0xff >> bits.min(8))),
+                _ => unreachable!("{step:?} is not pixelwise"),
+            }),
+        }
+    }
+
+    fn each(&mut self, mut change: impl FnMut(&mut [f32])) {
+        match self {
+            Self::Gray(gray) => change(gray),
+            Self::Rgb(planes) => planes.iter_mut().for_each(|plane| change(plane)),
+        }
     }
 }
 
-pub(super) fn grayscale(level: Level, image: &mut [f32], channels: usize) {
-    if let Some([r, g, b]) = rgb(image, channels) {
-        to_luma(level, r, g, b);
-    }
-}
+/// Accumulators of a sum, whatever the vectors' width.
+const SUMS: usize = 32;
 
-pub(super) fn solarize(level: Level, image: &mut [f32], channels: usize, threshold: f32) {
-    invert_from(level, opaque(image, channels), threshold);
-}
+/// Pixels that are done at a time, and summed in single precision before they are added in double
+/// precision. Three planes of them fill half of a small first cache.
+const RUN: usize = 1024;
 
-pub(super) fn posterize(level: Level, image: &mut [f32], channels: usize, bits: u32) {
-    let kept = 0xff & !(0xff >> bits.min(8));
-    keep_bits(level, opaque(image, channels), kept);
+#[inline(always)]
+fn total(sums: [f32; SUMS]) -> f64 {
+    sums.iter().map(|x| f64::from(*x)).sum()
 }
 
 kernel! {
@@ -91,51 +150,32 @@ kernel! {
     }
 }
 
-/// Accumulators of a sum, whatever the vectors' width.
-const SUMS: usize = 32;
-
-/// Pixels that are summed in single precision before they are added in double precision.
-const RUN: usize = 2048;
-
-#[inline(always)]
-fn total(sums: [f32; SUMS]) -> f64 {
-    sums.iter().map(|x| f64::from(*x)).sum()
-}
-
 kernel! {
     fn sum(image: &[f32]) -> f64 {
-        let mut all = 0.0;
-        for run in image.chunks(RUN) {
-            let mut sums = [0.0; SUMS];
-            for values in run.chunks(SUMS) {
-                for (sum, x) in sums.iter_mut().zip(values) {
-                    *sum += *x;
-                }
+        let mut sums = [0.0; SUMS];
+        for values in image.chunks(SUMS) {
+            for (sum, x) in sums.iter_mut().zip(values) {
+                *sum += *x;
             }
-            all += total(sums);
         }
-        all
+        total(sums)
     }
 }
 
 kernel! {
     fn sum_luma(r: &[f32], g: &[f32], b: &[f32]) -> f64 {
-        let mut all = 0.0;
-        for ((r, g), b) in r.chunks(RUN).zip(g.chunks(RUN)).zip(b.chunks(RUN)) {
-            let mut sums = [0.0; SUMS];
-            let (rs, gs, bs) = (r.chunks_exact(SUMS), g.chunks_exact(SUMS), b.chunks_exact(SUMS));
-            let rest = (rs.remainder(), gs.remainder(), bs.remainder());
-            for ((r, g), b) in rs.zip(gs).zip(bs) {
-                for i in 0..SUMS {
-                    sums[i] += luma(r[i], g[i], b[i]);
-                }
+        let mut sums = [0.0; SUMS];
+        let (rs, gs, bs) = (r.chunks_exact(SUMS), g.chunks_exact(SUMS), b.chunks_exact(SUMS));
+        let rest = (rs.remainder(), gs.remainder(), bs.remainder());
+        for ((r, g), b) in rs.zip(gs).zip(bs) {
+            for i in 0..SUMS {
+                sums[i] += luma(r[i], g[i], b[i]);
             }
-            for (i, ((r, g), b)) in rest.0.iter().zip(rest.1).zip(rest.2).enumerate() {
-                sums[i] += luma(*r, *g, *b);
-            }
-            all += total(sums);
         }
-        all
+        for (i, ((r, g), b)) in rest.0.iter().zip(rest.1).zip(rest.2).enumerate() {
+            sums[i] += luma(*r, *g, *b);
+        }
+        total(sums)
     }
 }
 
