@@ -2,7 +2,7 @@
 
 use super::affine::{self, Map};
 use super::blur::Blur;
-use super::crop::{self, Box2};
+use super::crop::{self, Window};
 use super::erase::{self, Area};
 use super::load::load;
 use super::resample::{Request, Resampler};
@@ -54,6 +54,12 @@ pub struct Canvas {
     /// Where a rendering is, and where its next step writes.
     front: Vec<f32>,
     back: Vec<f32>,
+    tools: Tools,
+}
+
+/// Tables and memory of the steps that make a new image.
+#[derive(Debug, Default)]
+struct Tools {
     resampler: Resampler,
     blur: Blur,
     reads: affine::Reads,
@@ -79,9 +85,7 @@ impl Canvas {
             image: Vec::new(),
             front: Vec::new(),
             back: Vec::new(),
-            resampler: Resampler::default(),
-            blur: Blur::default(),
-            reads: affine::Reads::default(),
+            tools: Tools::default(),
         }
     }
 
@@ -186,12 +190,12 @@ impl Run<'_> {
                     "{step:?} is inside of an image of {size:?}"
                 );
                 self.redraw(request.out, |tools, source, out| {
-                    tools.0.run(level, source, size, request, out);
+                    tools.resampler.run(level, source, size, request, out);
                 });
                 return after;
             }
             Step::Crop { top, left, out, padding } => {
-                let area = Box2 {
+                let area = Window {
                     top: top as isize,
                     left: left as isize,
                     out: out.map(|side| side as usize),
@@ -202,13 +206,13 @@ impl Run<'_> {
             }
             Step::Affine { matrix, filter, fill } => {
                 let map = Map { matrix, filter, fill: fill.clamp(0.0, 1.0) };
-                self.canvas.reads.resize(size[1]);
+                self.canvas.tools.reads.resize(size[1]);
                 self.redraw(size, |tools, source, out| {
-                    affine::affine(level, source, size, map, tools.2, out);
+                    affine::affine(level, source, size, map, &mut tools.reads, out);
                 });
             }
             Step::Blur { kernel, sigma } => self.redraw(size, |tools, source, out| {
-                tools.1.run(level, source, size, kernel, sigma, out);
+                tools.blur.run(level, source, size, kernel, sigma, out);
             }),
             Step::Flip { axis } => crop::flip(self.image(), size, axis),
             Step::Brightness { .. }
@@ -244,19 +248,14 @@ impl Run<'_> {
     }
 
     /// Makes a new image of size `to` from the one that there is.
-    fn redraw(
-        &mut self,
-        to: [usize; 2],
-        draw: impl FnOnce((&mut Resampler, &mut Blur, &mut affine::Reads), &[f32], &mut [f32]),
-    ) {
+    fn redraw(&mut self, to: [usize; 2], draw: impl FnOnce(&mut Tools, &[f32], &mut [f32])) {
         assert!(to[0] > 0 && to[1] > 0, "a view has at least one pixel");
         let canvas = &mut *self.canvas;
         let channels = canvas.loaded[0];
         let (from, to_len) = (channels * self.size[0] * self.size[1], channels * to[0] * to[1]);
         grow(&mut canvas.back, to_len);
         let source = if self.untouched { &canvas.image } else { &canvas.front };
-        let tools = (&mut canvas.resampler, &mut canvas.blur, &mut canvas.reads);
-        draw(tools, &source[..from], &mut canvas.back[..to_len]);
+        draw(&mut canvas.tools, &source[..from], &mut canvas.back[..to_len]);
         std::mem::swap(&mut canvas.front, &mut canvas.back);
         self.untouched = false;
         self.size = to;

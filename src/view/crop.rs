@@ -5,7 +5,7 @@ use crate::recipe::{Axis, Padding};
 
 /// Where a box lies: its first row and column, and `[height, width]`.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Box2 {
+pub(super) struct Window {
     pub top: isize,
     pub left: isize,
     pub out: [usize; 2],
@@ -24,7 +24,7 @@ fn shown(place: isize, n: usize, padding: Padding) -> Option<usize> {
 pub(super) fn crop(
     source: &[f32],
     size: [usize; 2],
-    area: Box2,
+    area: Window,
     padding: Padding,
     out: &mut [f32],
 ) {
