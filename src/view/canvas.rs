@@ -7,7 +7,7 @@ use super::erase::{self, Area};
 use super::load::load;
 use super::resample::{Request, Resampler};
 use super::simd::Level;
-use super::{BadValue, Delivery, colour, grow};
+use super::{BadValue, Delivery, Lines, colour};
 use crate::generate::ImageFormat;
 use crate::recipe::Axis;
 use crate::runtime::TensorView;
@@ -50,10 +50,10 @@ pub struct Canvas {
     level: Level,
     /// `[C, H, W]` of the loaded image, all zero before the first.
     loaded: [usize; 3],
-    image: Vec<f32>,
+    image: Lines,
     /// Where a rendering is, and where its next step writes.
-    front: Vec<f32>,
-    back: Vec<f32>,
+    front: Lines,
+    back: Lines,
     tools: Tools,
 }
 
@@ -82,9 +82,9 @@ impl Canvas {
         Self {
             level,
             loaded: [0; 3],
-            image: Vec::new(),
-            front: Vec::new(),
-            back: Vec::new(),
+            image: Lines::default(),
+            front: Lines::default(),
+            back: Lines::default(),
             tools: Tools::default(),
         }
     }
@@ -99,8 +99,7 @@ impl Canvas {
     pub fn load(&mut self, format: &ImageFormat, row: TensorView<'_>) -> Result<(), BadValue> {
         assert_eq!(row.len(), format.len(), "one image of {format:?}");
         self.loaded = [0; 3];
-        grow(&mut self.image, format.len());
-        load(self.level, format, row, &mut self.front, &mut self.image[..format.len()])?;
+        load(self.level, format, row, &mut self.front, self.image.room(format.len()))?;
         self.loaded = [format.channels, format.height, format.width];
         Ok(())
     }
@@ -143,7 +142,7 @@ impl Canvas {
         let (size, untouched) = (run.size, run.untouched);
         let len = channels * size[0] * size[1];
         let values = if untouched { &self.image } else { &self.front };
-        ([channels, size[0], size[1]], &values[..len])
+        ([channels, size[0], size[1]], values.get(len))
     }
 }
 
@@ -239,12 +238,12 @@ impl Run<'_> {
     fn image(&mut self) -> &mut [f32] {
         let canvas = &mut *self.canvas;
         let len = canvas.loaded[0] * self.size[0] * self.size[1];
-        grow(&mut canvas.front, len);
+        let image = canvas.front.room(len);
         if self.untouched {
-            canvas.front[..len].copy_from_slice(&canvas.image[..len]);
+            image.copy_from_slice(canvas.image.get(len));
             self.untouched = false;
         }
-        &mut canvas.front[..len]
+        image
     }
 
     /// Makes a new image of size `to` from the one that there is.
@@ -253,9 +252,8 @@ impl Run<'_> {
         let canvas = &mut *self.canvas;
         let channels = canvas.loaded[0];
         let (from, to_len) = (channels * self.size[0] * self.size[1], channels * to[0] * to[1]);
-        grow(&mut canvas.back, to_len);
         let source = if self.untouched { &canvas.image } else { &canvas.front };
-        draw(&mut canvas.tools, &source[..from], &mut canvas.back[..to_len]);
+        draw(&mut canvas.tools, source.get(from), canvas.back.room(to_len));
         std::mem::swap(&mut canvas.front, &mut canvas.back);
         self.untouched = false;
         self.size = to;

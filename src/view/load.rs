@@ -3,7 +3,7 @@
 use half::slice::HalfFloatSliceExt;
 
 use super::simd::{Level, kernel};
-use super::{BadValue, grow, unit};
+use super::{BadValue, Lines, unit};
 use crate::generate::ImageFormat;
 use crate::runtime::TensorView;
 
@@ -15,7 +15,7 @@ pub(super) fn load(
     level: Level,
     format: &ImageFormat,
     row: TensorView<'_>,
-    scratch: &mut Vec<f32>,
+    scratch: &mut Lines,
     out: &mut [f32],
 ) -> Result<(), BadValue> {
     let [black, white] = format.range;
@@ -30,8 +30,7 @@ pub(super) fn load(
             return Ok(());
         }
         other => {
-            grow(scratch, out.len());
-            let scratch = &mut scratch[..out.len()];
+            let scratch = scratch.room(out.len());
             match other {
                 TensorView::F16(values) => values.convert_to_f32_slice(scratch),
                 TensorView::Bf16(values) => values.convert_to_f32_slice(scratch),

@@ -20,6 +20,7 @@ mod resample;
 pub mod sheet;
 mod simd;
 mod taps;
+mod vector;
 
 pub use canvas::Canvas;
 pub use deliver::{BadValue, Delivery};
@@ -28,6 +29,33 @@ pub use deliver::{BadValue, Delivery};
 fn grow(values: &mut Vec<f32>, len: usize) {
     if values.len() < len {
         values.resize(len, 0.0);
+    }
+}
+
+/// Values that begin at a cache line, so that no vector of a row of whole lines lies across two.
+#[derive(Debug, Default)]
+struct Lines {
+    values: Vec<f32>,
+    begin: usize,
+}
+
+impl Lines {
+    /// Values of a cache line of 64 bytes.
+    const LINE: usize = 16;
+
+    /// The first `len` values. What they were is lost where that is more than ever before.
+    fn room(&mut self, len: usize) -> &mut [f32] {
+        if self.values.len() < self.begin + len {
+            self.values = vec![0.0; len + Self::LINE];
+            let bytes = size_of::<[f32; Self::LINE]>();
+            self.begin = self.values.as_ptr().align_offset(bytes).min(Self::LINE);
+        }
+        &mut self.values[self.begin..][..len]
+    }
+
+    /// The first `len` values, for which there is room already.
+    fn get(&self, len: usize) -> &[f32] {
+        &self.values[self.begin..][..len]
     }
 }
 

@@ -1,4 +1,4 @@
-//! Weighted sums of rows: what resizing and blurring are made of.
+//! Weighted sums of rows: what resizing is made of.
 
 use super::unit;
 
@@ -61,44 +61,6 @@ fn lanes<const N: usize>(values: &[f32], at: usize) -> &[f32; N] {
 #[inline(always)]
 fn lanes_mut<const N: usize>(values: &mut [f32], at: usize) -> &mut [f32; N] {
     (&mut values[at..at + N]).try_into().expect("N values")
-}
-
-/// A kernel that is the same on both sides of its middle.
-struct Symmetric<'a> {
-    source: &'a [f32],
-    /// Where the rows start that are weighed, an odd number of them.
-    starts: &'a [usize],
-    /// Of the middle row, of those beside it, and so on.
-    weights: &'a [f32],
-}
-
-impl Columns for Symmetric<'_> {
-    #[inline(always)]
-    fn sums<const N: usize>(&self, x: usize) -> [f32; N] {
-        let radius = self.weights.len() - 1;
-        let (before, after) = self.starts.split_at(radius);
-        let row = lanes::<N>(self.source, after[0] + x);
-        let mut sums = [0.0; N];
-        for i in 0..N {
-            sums[i] = self.weights[0] * row[i];
-        }
-        let starts = before.iter().rev().zip(&after[1..]);
-        for ((a, b), weight) in starts.zip(&self.weights[1..]) {
-            let a = lanes::<N>(self.source, a + x);
-            let b = lanes::<N>(self.source, b + x);
-            for i in 0..N {
-                sums[i] += weight * (a[i] + b[i]);
-            }
-        }
-        sums
-    }
-}
-
-/// A symmetric kernel over the rows of `source` that start at `starts`, cut to `[0, 1]`.
-#[inline(always)]
-pub(super) fn symmetric_sum(source: &[f32], starts: &[usize], weights: &[f32], out: &mut [f32]) {
-    assert_eq!(starts.len(), 2 * weights.len() - 1, "a weight for each distance from the middle");
-    fill(&Symmetric { source, starts, weights }, out);
 }
 
 /// Any kernel over rows that follow one another.

@@ -9,7 +9,7 @@
 use super::planes::weighted_sum;
 use super::simd::{Level, kernel};
 use super::taps::Taps;
-use super::{grow, permute, unit};
+use super::{Lines, permute, unit};
 use crate::recipe::Filter;
 
 /// A box of an image and what becomes of it.
@@ -31,8 +31,8 @@ pub(super) struct Request {
 pub(super) struct Resampler {
     down: Taps,
     along: Taps,
-    plane: Vec<f32>,
-    tile: Vec<f32>,
+    plane: Lines,
+    tile: Lines,
 }
 
 impl Resampler {
@@ -49,7 +49,6 @@ impl Resampler {
         self.down.fill(level, height, rows, filter, mirrored[0]);
         self.along.fill(level, width, columns, filter, mirrored[1]);
         let direct = self.along.is_identity();
-        grow(&mut self.plane, if direct { 0 } else { height * columns });
         let planes = source.chunks_exact(size[0] * size[1]);
         for (plane, out) in planes.zip(out.chunks_exact_mut(rows * columns)) {
             let source = &plane[top * size[1] + left..];
@@ -57,10 +56,10 @@ impl Resampler {
                 along_columns(level, source, size[1], &self.down, columns, out);
                 continue;
             }
-            let between = &mut self.plane[..height * columns];
+            let between = self.plane.room(height * columns);
             if !permute::along_rows(level, source, size[1], width, &self.along, between) {
-                grow(&mut self.tile, (width + columns) * LANES);
-                along_rows(level, source, size[1], width, &self.along, &mut self.tile, between);
+                let tile = self.tile.room((width + columns) * LANES);
+                along_rows(level, source, size[1], width, &self.along, tile, between);
             }
             along_columns(level, between, columns, &self.down, columns, out);
         }
