@@ -132,7 +132,7 @@ impl Canvas {
     /// As [`Canvas::render`].
     pub fn apply(&mut self, steps: &[Step]) -> ([usize; 3], &[f32]) {
         assert!(self.loaded[0] > 0, "an image is loaded before it is rendered");
-        let mut run = Run { canvas: self, size: [0; 2], untouched: true };
+        let mut run = Run { canvas: self, size: [0; 2], untouched: true, gray: false };
         let [channels, height, width] = run.canvas.loaded;
         run.size = [height, width];
         let mut rest = steps;
@@ -152,6 +152,8 @@ struct Run<'a> {
     size: [usize; 2],
     /// Whether the image is still the loaded one, which no step may write to.
     untouched: bool,
+    /// Whether all three planes are the same: what is done to one is done to all.
+    gray: bool,
 }
 
 impl Run<'_> {
@@ -164,6 +166,7 @@ impl Run<'_> {
         if colour::is_pixelwise(step) {
             let more = after.iter().take_while(|step| colour::is_pixelwise(step)).count();
             let run = &steps[..=more];
+            self.gray |= channels == 3 && run.contains(&Step::Grayscale);
             colour::run(level, self.image(), channels, run);
             return &after[more..];
         }
@@ -210,9 +213,16 @@ impl Run<'_> {
                     affine::affine(level, source, size, map, &mut tools.reads, out);
                 });
             }
-            Step::Blur { kernel, sigma } => self.redraw(size, |tools, source, out| {
-                tools.blur.run(level, source, size, kernel, sigma, out);
-            }),
+            Step::Blur { kernel, sigma } => {
+                let pixels = size[0] * size[1];
+                let different = if self.gray { 1 } else { channels };
+                self.redraw(size, |tools, source, out| {
+                    let (blurred, others) = out.split_at_mut(different * pixels);
+                    let source = &source[..different * pixels];
+                    tools.blur.run(level, source, size, kernel, sigma, blurred);
+                    others.chunks_exact_mut(pixels).for_each(|plane| plane.copy_from_slice(blurred));
+                });
+            }
             Step::Flip { axis } => crop::flip(self.image(), size, axis),
             Step::Brightness { .. }
             | Step::Contrast { .. }
@@ -228,6 +238,7 @@ impl Run<'_> {
                     height: height as usize,
                     width: width as usize,
                 };
+                self.gray = false;
                 erase::erase(self.image(), size, area, fill);
             }
         }

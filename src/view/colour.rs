@@ -205,29 +205,32 @@ kernel! {
     /// Moves hues by `sixths` of the circle, within ±3.
     ///
     /// The sector of torchvision's HSV that a hue falls into is not looked up: over the circle each
-    /// channel is a trapezium between the greatest value of the pixel and the least, whose places
-    /// are 3, 2 and 4 sixths for red, green and blue. Grays stay as they are, and one division is
-    /// left.
+    /// channel is a trapezium between the greatest value of the pixel and the least, around 0, 2 and
+    /// -2 sixths for red, green and blue. Hues are in units of a sixth times the range between the
+    /// two, so nothing is divided by it; a gray pixel has no range and stays.
     fn turn(r: &mut [f32], g: &mut [f32], b: &mut [f32], sixths: f32) {
         for ((r, g), b) in r.iter_mut().zip(g).zip(b) {
             let top = greater(greater(*r, *g), *b);
             let range = top - lesser(lesser(*r, *g), *b);
             let (difference, base) = if top == *r {
-                (*g - *b, 6.0)
+                (*g - *b, 0.0)
             } else if top == *g {
                 (*b - *r, 2.0)
             } else {
-                (*r - *g, 4.0)
+                (*r - *g, -2.0)
             };
-            let divisor = if range > 0.0 { range } else { 1.0 };
-            // In (-3, 10): one turn either way brings it to [0, 6).
-            let hue = base + difference / divisor + sixths;
-            let hue = if hue >= 6.0 { hue - 6.0 } else { hue };
-            let hue = if hue < 0.0 { hue + 6.0 } else { hue };
-            let red = unit(2.0 - (hue - 3.0).abs());
-            let green = unit((hue - 2.0).abs() - 1.0);
-            let blue = unit((hue - 4.0).abs() - 1.0);
-            (*r, *g, *b) = (top - range * red, top - range * green, top - range * blue);
+            // Within ±6 sixths: one turn either way brings it within ±3.
+            let hue = difference + (base + sixths) * range;
+            let (two, half, whole) = (2.0 * range, 3.0 * range, 6.0 * range);
+            let hue = if hue >= half { hue - whole } else { hue };
+            let hue = if hue < -half { hue + whole } else { hue };
+            // How far it is from where the channel is greatest, the shorter way around.
+            let red = hue.abs();
+            let green = lesser((hue - two).abs(), hue + 2.0 * two);
+            let blue = lesser((hue + two).abs(), 2.0 * two - hue);
+            let [red, green, blue] =
+                [red, green, blue].map(|distance| lesser(greater(distance - range, 0.0), range));
+            (*r, *g, *b) = (top - red, top - green, top - blue);
         }
     }
 }

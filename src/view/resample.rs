@@ -7,8 +7,9 @@
 //! (and in Pillow), both passes cut what they make to the range of an image.
 
 use super::planes::weighted_sum;
-use super::simd::{Level, kernel};
+use super::simd::{Level, kernel, vector_kernel};
 use super::taps::Taps;
+use super::vector::Vector;
 use super::{Lines, permute, unit};
 use crate::recipe::Filter;
 
@@ -66,14 +67,32 @@ impl Resampler {
     }
 }
 
-kernel! {
+vector_kernel! {
     /// Resamples columns: rows of `source`, `stride` apart, to rows of `columns` values, cut to
     /// `[0, 1]`, which a cubic may leave.
-    fn along_columns(source: &[f32], stride: usize, taps: &Taps, columns: usize, out: &mut [f32]) {
-        for (y, out) in out.chunks_exact_mut(columns).enumerate() {
-            let (first, weights) = taps.of(y);
-            weighted_sum(&source[first * stride..], stride, weights, out);
-        }
+    fn along_columns(
+        source: &[f32],
+        stride: usize,
+        taps: &Taps,
+        columns: usize,
+        out: &mut [f32],
+    ) = rows_summed
+}
+
+/// # Safety
+/// The caller is compiled for the instructions of `V`.
+#[inline(always)]
+unsafe fn rows_summed<V: Vector>(
+    source: &[f32],
+    stride: usize,
+    taps: &Taps,
+    columns: usize,
+    out: &mut [f32],
+) {
+    for (y, out) in out.chunks_exact_mut(columns).enumerate() {
+        let (first, weights) = taps.of(y);
+        // SAFETY: instructions are the caller's.
+        unsafe { weighted_sum::<V>(&source[first * stride..], stride, weights, out) };
     }
 }
 

@@ -86,3 +86,43 @@ macro_rules! kernel {
     };
 }
 pub(super) use kernel;
+
+/// Defines a function that takes a [`Level`] before its own arguments and runs a function that is
+/// generic over its [`Vector`](super::vector::Vector), compiled for the level's.
+macro_rules! vector_kernel {
+    (
+        $(#[$meta:meta])*
+        $vis:vis fn $name:ident($($arg:ident: $ty:ty),* $(,)?) = $generic:ident
+    ) => {
+        $(#[$meta])*
+        $vis fn $name(level: $crate::view::simd::Level, $($arg: $ty),*) {
+            #[cfg(target_arch = "x86_64")]
+            #[target_feature(enable = "avx2")]
+            fn avx2($($arg: $ty),*) {
+                // SAFETY: this is compiled for the vector's instructions.
+                unsafe { $generic::<std::arch::x86_64::__m256>($($arg),*) }
+            }
+
+            #[cfg(target_arch = "x86_64")]
+            #[target_feature(enable = "avx2,avx512f,avx512bw,avx512dq,avx512vl")]
+            fn avx512($($arg: $ty),*) {
+                // SAFETY: as above.
+                unsafe { $generic::<std::arch::x86_64::__m512>($($arg),*) }
+            }
+
+            match level.set() {
+                // SAFETY: plain vectors need nothing.
+                $crate::view::simd::Set::Baseline => unsafe {
+                    $generic::<$crate::view::vector::Plain>($($arg),*)
+                },
+                // SAFETY: a `Level` is only made where the machine has its instructions.
+                #[cfg(target_arch = "x86_64")]
+                $crate::view::simd::Set::Avx2 => unsafe { avx2($($arg),*) },
+                // SAFETY: as above.
+                #[cfg(target_arch = "x86_64")]
+                $crate::view::simd::Set::Avx512 => unsafe { avx512($($arg),*) },
+            }
+        }
+    };
+}
+pub(super) use vector_kernel;
