@@ -152,10 +152,20 @@ fn every_example_recipe_streams() {
     recipes.retain(|path| path.extension().is_some_and(|extension| extension == "toml"));
     recipes.sort();
     for name in [
-        "latent-only", "latent-pixel", "multi-crop", "pixel-only", "pool-1", "pool-20", "pool-5",
-        "same-class", "steered-pixel",
+        "latent-only",
+        "latent-pixel",
+        "multi-crop",
+        "pixel-only",
+        "pool-1",
+        "pool-20",
+        "pool-5",
+        "same-class",
+        "steered-pixel",
     ] {
-        assert!(recipes.iter().any(|path| path.file_stem().is_some_and(|stem| stem == name)), "{name}");
+        assert!(
+            recipes.iter().any(|path| path.file_stem().is_some_and(|stem| stem == name)),
+            "{name}"
+        );
     }
     for recipe in recipes {
         let dataset = open(&recipe, &["samples=400"]);
@@ -170,7 +180,11 @@ fn every_example_recipe_streams() {
             .iter()
             .flat_map(|group| (0..group.shape()[1]).map(|v| group.view_bytes(0, v)))
             .collect();
-        assert!(views.windows(2).all(|pair| pair[0] != pair[1]), "{}: views differ", recipe.display());
+        assert!(
+            views.windows(2).all(|pair| pair[0] != pair[1]),
+            "{}: views differ",
+            recipe.display()
+        );
     }
 }
 
@@ -189,7 +203,8 @@ fn sheets_say_what_was_drawn_and_sweeps_go_through_values() {
     let folder = tempfile::tempdir().unwrap();
     let sheet = folder.path().join("sheet.png");
     let run = |args: &[&str]| {
-        let run = genset().args(["preview", DIGITS, "--json", "-o"]).arg(&sheet).args(args).assert();
+        let run =
+            genset().args(["preview", DIGITS, "--json", "-o"]).arg(&sheet).args(args).assert();
         json(&run.success().get_output().stdout)
     };
     let document = run(&["--count", "2"]);
@@ -206,7 +221,8 @@ fn sheets_say_what_was_drawn_and_sweeps_go_through_values() {
         (["--sweep", "std=-1:1:3"], "`std` cannot be -1"),
         (["--sweep", "std=0:1"], "KEY=FIRST:LAST:HOW-MANY"),
     ] {
-        let run = genset().args(["preview", DIGITS, "-o"]).arg(&sheet).args(args).assert().failure();
+        let run =
+            genset().args(["preview", DIGITS, "-o"]).arg(&sheet).args(args).assert().failure();
         let stderr = String::from_utf8_lossy(&run.get_output().stderr).into_owned();
         assert!(stderr.contains(message), "{stderr}");
     }

@@ -176,9 +176,14 @@ mod tests {
     #[test]
     fn sweeps_are_read() {
         let sweep: Sweep = "std=0:1.5:6".parse().unwrap();
-        assert_eq!((sweep.key.as_str(), &sweep.values[..]), ("std", &[0.0, 0.3, 0.6, 0.9, 1.2, 1.5][..]));
+        assert_eq!(
+            (sweep.key.as_str(), &sweep.values[..]),
+            ("std", &[0.0, 0.3, 0.6, 0.9, 1.2, 1.5][..])
+        );
         assert_eq!("bits=4:4:1".parse::<Sweep>().unwrap().values, [4.0]);
-        for wrong in ["std", "std=0:1", "=0:1:2", "std=0:x:2", "std=0:1:0", "std=0:inf:3", "a=0:1:65"] {
+        for wrong in
+            ["std", "std=0:1", "=0:1:2", "std=0:x:2", "std=0:1:0", "std=0:inf:3", "a=0:1:65"]
+        {
             assert!(wrong.parse::<Sweep>().is_err(), "{wrong}");
         }
     }

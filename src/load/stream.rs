@@ -79,7 +79,9 @@ fn groups(recipe: &Recipe, image: ImageFormat, pixels: &PixelSampler) -> Result<
         let [channels, height, width] = pixels.image(number);
         let canvas = ImageFormat { channels, height, width, interleaved: false, range: [0.0, 1.0] };
         let output = match pixels.normalise(number) {
-            Some(normalise) => Output { normalise: Some(normalise.clone()), ..recipe.output.clone() },
+            Some(normalise) => {
+                Output { normalise: Some(normalise.clone()), ..recipe.output.clone() }
+            }
             None => recipe.output.clone(),
         };
         Ok(ViewGroup {
@@ -101,9 +103,12 @@ fn groups(recipe: &Recipe, image: ImageFormat, pixels: &PixelSampler) -> Result<
 
 fn views_of_row(recipe: &Recipe, sampler: &Sampler) -> Vec<Vec<ViewAt>> {
     let mut rows = vec![Vec::new(); sampler.rows()];
-    let places = recipe.views.groups.iter().enumerate().flat_map(|(group, views)| {
-        (0..views.count as usize).map(move |view| (group, view))
-    });
+    let places = recipe
+        .views
+        .groups
+        .iter()
+        .enumerate()
+        .flat_map(|(group, views)| (0..views.count as usize).map(move |view| (group, view)));
     for (number, ((group, view), row)) in places.zip(sampler.row_of_view()).enumerate() {
         rows[*row].push(ViewAt { group, view, number });
     }
