@@ -37,12 +37,12 @@
 //! | room | what it does |
 //! |---|---|
 //! | [`recipe`] | what the dataset is: TOML in, a checked recipe and its digest out |
-//! | [`sample`] | index to plan: counter-based random numbers, latents, classes, walks, pixel steps |
-//! | [`graph`] | ONNX models as values: read, checked, asked |
+//! | [`sample`] | index to plan: counter-based random numbers, latents and their moves, walks, pools, classes, pixel steps |
+//! | [`graph`] | ONNX models as values: read, checked, asked; the linear layers that read a latent |
 //! | [`runtime`] | ONNX Runtime: found or installed; sessions and tensors |
 //! | [`generate`] | latents to images: contract, generator, doctor |
 //! | [`view`] | images to views: crops, colour, blur, …; range, type, layout; contact sheets |
-//! | [`load`] | the pipeline: [`Dataset`], [`Loader`], [`Batch`] |
+//! | [`load`] | the pipeline: [`Dataset`], [`Loader`], [`Batch`]; several tensors a batch |
 //! | [`directions`] | directions in latent space: found, measured, written for steering |
 //! | [`bench`](mod@bench) | throughput against its ceiling |
 
@@ -60,6 +60,7 @@ pub mod recipe;
 pub mod runtime;
 pub mod sample;
 pub mod view;
+mod whole_file;
 
 pub use error::{Error, Kind, Result};
 pub use load::{Batch, Dataset, Loader};

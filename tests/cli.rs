@@ -16,10 +16,32 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 /// Every verb, and flags that its help must name.
-const VERBS: [(&str, &[&str]); 8] = [
+const VERBS: [(&str, &[&str]); 9] = [
     ("demo", &["--output <DIR>", "--ort <PATH>"]),
     ("inspect", &["<MODEL|RECIPE>", "--output <TOML>", "--set <KEY=VALUE>"]),
-    ("preview", &["<RECIPE>", "--output <PNG>", "--index <INDEX>", "--from", "--count"]),
+    (
+        "preview",
+        &[
+            "<RECIPE>",
+            "--output <PNG>",
+            "--index <INDEX>",
+            "--from",
+            "--count",
+            "--sweep <KEY=A:B:N>",
+            "--plain",
+            "--epoch",
+        ],
+    ),
+    (
+        "directions",
+        &[
+            "<RECIPE>",
+            "--method",
+            "--output <SAFETENSORS>",
+            "--attribute <NAME>",
+            "--scorer <ONNX>",
+        ],
+    ),
     (
         "digest",
         &[
@@ -32,6 +54,7 @@ const VERBS: [(&str, &[&str]); 8] = [
             "--rank <R>",
             "--world-size <W>",
             "--memory <MIB>",
+            "--view-threads <N>",
         ],
     ),
     (
@@ -131,11 +154,28 @@ fn json_is_one_document_of_every_verb_and_stderr_is_quiet() {
     let folder = folder();
     let sheet = folder.path().join("sheet.png");
     let sheet = sheet.to_str().unwrap();
+    let directions = folder.path().join("dirs.safetensors");
+    let directions = directions.to_str().unwrap();
     for (arguments, keys) in [
         (&["inspect", DIGITS][..], &["model", "inputs", "image", "findings", "recipe"][..]),
         (
             &["preview", DIGITS, "--count", "2", "-o", sheet],
             &["file", "width", "height", "index", "label", "views"],
+        ),
+        (
+            &[
+                "directions",
+                DIGITS,
+                "--samples",
+                "128",
+                "--held-out",
+                "16",
+                "--attribute",
+                "slant",
+                "-o",
+                directions,
+            ],
+            &["attributes", "directions"],
         ),
         (&FEW, &["dataset", "from", "count", "blake3", "samples", "runtime"]),
         (
@@ -273,9 +313,11 @@ fn a_preview_is_a_png_of_the_size_that_was_said() {
     let sheet = folder.path().join("sheet.png");
     for (more, samples, [width, height]) in [
         // Two views of 56 pixels with their gaps; samples are 10 apart.
-        (&["--index", "7"][..], 1, [118, 60]),
-        (&["--count", "6", "--columns", "2"], 6, [244, 176]),
-        (&["--count", "3", "--columns", "1", "--set", "views.count=4"], 3, [234, 176]),
+        (&["--plain", "--index", "7"][..], 1, [118, 60]),
+        (&["--plain", "--count", "6", "--columns", "2"], 6, [244, 176]),
+        (&["--plain", "--count", "3", "--columns", "1", "--set", "views.count=4"], 3, [234, 176]),
+        // Two views of 140 pixels, and a line of 9 below them.
+        (&["--index", "7"], 1, [286, 153]),
     ] {
         let output = genset()
             .args(["preview", DIGITS, "--json", "-o"])
@@ -302,8 +344,9 @@ fn one_sample_looks_as_it_does_among_others() {
         genset().args(["preview", DIGITS, "-o"]).arg(&path).args(more).assert().success();
         decode(&path)
     };
-    let (width, height, alone) = sheet("alone.png", &["--index", "3"]);
-    let (_, _, column) = sheet("column.png", &["--from", "2", "--count", "2", "--columns", "1"]);
+    let (width, height, alone) = sheet("alone.png", &["--plain", "--index", "3"]);
+    let two = ["--plain", "--from", "2", "--count", "2", "--columns", "1"];
+    let (_, _, column) = sheet("column.png", &two);
     // The second sample of one column begins one cell, 58 rows, further down.
     let row = width as usize * 3;
     assert_eq!(column[58 * row..][..height as usize * row], alone);

@@ -5,8 +5,9 @@ mod common;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use common::{open, options};
+use common::{digests, open, options, stream};
 use genset::Dataset;
+use genset::load::{Images, SampleDigests};
 use safetensors::Dtype;
 use safetensors::tensor::TensorView;
 
@@ -18,22 +19,53 @@ fn examples() -> Vec<PathBuf> {
     recipes
 }
 
+/// The settings of Jahanian et al. (2022), and multi-crop.
+const SETTINGS: [&str; 9] = [
+    "latent-only",
+    "latent-pixel",
+    "multi-crop",
+    "pixel-only",
+    "pool-1",
+    "pool-20",
+    "pool-5",
+    "same-class",
+    "steered-pixel",
+];
+
 #[test]
-fn every_example_runs_and_is_a_dataset_of_its_own() {
-    let mut digests = Vec::new();
-    for path in examples() {
-        let dataset = open(&path, &["generator.block=4"]);
-        let views = dataset.recipe().views.count() as usize;
-        let batch = dataset.get(3).unwrap();
-        assert_eq!(batch.images().shape()[..2], [1, views], "{}", path.display());
-        assert!(!digests.contains(&dataset.digest()), "{}", path.display());
-        digests.push(dataset.digest());
-        let stem = path.file_stem().unwrap().to_str().unwrap();
-        assert_eq!(dataset.recipe().name, stem, "a recipe is named as its file");
-        assert!(fs::read_to_string(&path).unwrap().starts_with("# "), "{stem} says what it is");
-        assert_eq!(dataset.plan(3).unwrap().views.len(), views, "{stem}");
+fn every_setting_has_an_example_that_says_what_it_is() {
+    let examples = examples();
+    let stems: Vec<_> = examples.iter().map(|e| e.file_stem().unwrap().to_str().unwrap()).collect();
+    assert_eq!(stems, SETTINGS);
+    for (path, stem) in examples.iter().zip(stems) {
+        assert!(fs::read_to_string(path).unwrap().starts_with("# "), "{stem}");
+        assert_eq!(open(path, &[]).recipe().name, stem, "a recipe is named as its file");
     }
-    assert!(digests.len() >= 5);
+}
+
+#[test]
+fn every_example_streams_and_is_a_dataset_of_its_own() {
+    let mut known = Vec::new();
+    for path in examples() {
+        let dataset = open(&path, &["samples=400"]);
+        let name = path.display();
+        assert!(!known.contains(&dataset.digest()), "{name}");
+        known.push(dataset.digest());
+
+        let mut truth = SampleDigests::new();
+        (0..100).for_each(|i| truth.add(&dataset.get(i).unwrap()));
+        let loader = dataset.loader().range(0..100).rank(0, 1).batch(33).workers(2);
+        assert_eq!(digests(&stream(loader)), truth, "{name}");
+
+        let sample = dataset.get(3).unwrap();
+        let of_group = |group: &Images| -> Vec<Vec<u8>> {
+            (0..group.shape()[1]).map(|view| group.view_bytes(0, view).to_vec()).collect()
+        };
+        let views: Vec<Vec<u8>> = sample.groups().iter().flat_map(of_group).collect();
+        assert_eq!(views.len(), dataset.recipe().views.count() as usize, "{name}");
+        assert_eq!(views.len(), dataset.plan(3).unwrap().views.len(), "{name}");
+        assert!(views.windows(2).all(|pair| pair[0] != pair[1]), "{name}: views differ");
+    }
 }
 
 #[test]

@@ -171,30 +171,6 @@ pub(super) fn print(text: &str) -> Result<()> {
     }
 }
 
-/// A file under a name of its own, readable by whoever may read the user's other files.
-fn new_file(folder: &Path) -> std::io::Result<tempfile::NamedTempFile> {
-    let mut builder = tempfile::Builder::new();
-    #[cfg(unix)]
-    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-    builder.tempfile_in(folder)
-}
-
-/// Writes a file whole or not at all.
-pub(super) fn write_file(path: &Path, bytes: &[u8]) -> Result<()> {
-    let folder = match path.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder,
-        _ => Path::new("."),
-    };
-    let write = || -> std::io::Result<()> {
-        let mut file = new_file(folder)?;
-        file.write_all(bytes)?;
-        file.as_file().sync_all()?;
-        file.persist(path)?;
-        Ok(())
-    };
-    write().map_err(|error| Error::io(path, "write", error))
-}
-
 /// Samples as tiles for a contact sheet: all views of each index in an epoch, with what was drawn
 /// for each as its caption if that is wanted.
 pub(super) fn tiles(

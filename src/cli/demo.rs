@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use super::common::{on_interrupt, print, print_json, progress, thousands, tiles, write_file};
+use super::common::{on_interrupt, print, print_json, progress, thousands, tiles};
 use crate::bench::{self, Report, Settings};
 use crate::error::{Error, Result};
 use crate::generate::builtins;
@@ -13,6 +13,7 @@ use crate::load::{Dataset, Options, SampleDigests, Stop};
 use crate::recipe::BUILTIN_PREFIX;
 use crate::runtime::Search;
 use crate::view::sheet::contact_sheet;
+use crate::whole_file::write_whole;
 
 /// Samples on a contact sheet: as many of each class.
 const SHEET: usize = 80;
@@ -67,7 +68,7 @@ fn show(name: &str, options: &Options, args: &DemoArgs, stop: &Stop) -> Result<S
     let dataset = Dataset::open_with(&recipe, options.clone())?;
     let sheet = args.output.join(format!("{name}.png"));
     let samples = tiles(&dataset, &by_class(&dataset)?, 0, false, stop)?;
-    write_file(&sheet, &contact_sheet(&samples, CLASSES)?.to_png()?)?;
+    write_whole(&sheet, &contact_sheet(&samples, CLASSES)?.to_png()?)?;
 
     let bar = progress(0, "rounds");
     bar.set_message(recipe);

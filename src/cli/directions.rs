@@ -5,10 +5,11 @@ use std::path::{Path, PathBuf};
 
 use serde_json::json;
 
-use super::common::{EngineArgs, on_interrupt, print, print_json, progress, write_file};
+use super::common::{EngineArgs, on_interrupt, print, print_json, progress};
 use crate::directions::{Direction, Effect, Explorer, Found, Method, Report, Settings};
 use crate::error::{Error, Kind, Result};
 use crate::load::read_recipe;
+use crate::whole_file::write_whole;
 
 /// Find directions in latent space and measure what they do
 ///
@@ -162,7 +163,7 @@ fn write_strips(
         .map(|(direction, vector)| {
             let sheet = explorer.strip(vector, &samples, args.reach, COLUMNS)?;
             let path = folder.join(format!("{}.png", direction.name));
-            write_file(&path, &sheet.to_png()?)?;
+            write_whole(&path, &sheet.to_png()?)?;
             Ok(path)
         })
         .collect()

@@ -6,9 +6,7 @@ use std::process::ExitCode;
 
 use serde_json::{Value, json};
 
-use super::common::{
-    EngineArgs, bytes, error_document, print, print_json, say, thousands, write_file,
-};
+use super::common::{EngineArgs, bytes, error_document, print, print_json, say, thousands};
 use crate::error::{Error, Kind, Result};
 use crate::generate::doctor::{self, Diagnosis, Finding, Severity};
 use crate::generate::infer::{self, Proposal, Question};
@@ -17,6 +15,7 @@ use crate::graph::Model;
 use crate::load::{read_model, read_recipe};
 use crate::recipe::{BUILTIN_PREFIX, Notes, Recipe};
 use crate::runtime::Runtime;
+use crate::whole_file::write_whole;
 
 /// Say what a generator takes and makes, what is wrong with it, and write a recipe for it
 ///
@@ -47,7 +46,7 @@ pub(super) fn run(args: &InspectArgs, json: bool) -> Result<ExitCode> {
     let failure = failure(&report);
     if let (Some(path), None) = (&args.output, &failure) {
         let recipe = report.proposal.recipe.to_toml(&report.proposal.notes);
-        write_file(path, recipe.as_bytes())?;
+        write_whole(path, recipe.as_bytes())?;
     }
     if json {
         print_json(&document(&report, failure.as_ref()))?;

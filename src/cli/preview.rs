@@ -5,10 +5,11 @@ use std::str::FromStr;
 
 use serde_json::json;
 
-use super::common::{EngineArgs, for_eyes, on_interrupt, print, print_json, tiles, write_file};
+use super::common::{EngineArgs, for_eyes, on_interrupt, print, print_json, tiles};
 use crate::error::Result;
 use crate::load::{Dataset, Stop, read_recipe};
 use crate::view::sheet::{Tile, contact_sheet};
+use crate::whole_file::write_whole;
 
 /// Draw a contact sheet: samples down, views across
 ///
@@ -106,7 +107,7 @@ fn sheet(args: &PreviewArgs, json: bool, stop: &Stop) -> Result<()> {
         None => square_columns(indices.len(), views as usize),
     };
     let sheet = contact_sheet(&samples, columns)?;
-    write_file(&args.output, &sheet.to_png()?)?;
+    write_whole(&args.output, &sheet.to_png()?)?;
     let (width, height) = (sheet.width, sheet.height);
     if json {
         let plans = indices.iter().map(|&i| dataset.plan_in_epoch(i, args.epoch));
@@ -143,7 +144,7 @@ fn swept(args: &PreviewArgs, sweep: &Sweep, json: bool, stop: &Stop) -> Result<(
         }
     }
     let sheet = contact_sheet(&rows, 1)?;
-    write_file(&args.output, &sheet.to_png()?)?;
+    write_whole(&args.output, &sheet.to_png()?)?;
     let (width, height) = (sheet.width, sheet.height);
     if json {
         return print_json(&json!({
@@ -176,9 +177,14 @@ mod tests {
     #[test]
     fn sweeps_are_read() {
         let sweep: Sweep = "std=0:1.5:6".parse().unwrap();
-        assert_eq!((sweep.key.as_str(), &sweep.values[..]), ("std", &[0.0, 0.3, 0.6, 0.9, 1.2, 1.5][..]));
+        assert_eq!(
+            (sweep.key.as_str(), &sweep.values[..]),
+            ("std", &[0.0, 0.3, 0.6, 0.9, 1.2, 1.5][..])
+        );
         assert_eq!("bits=4:4:1".parse::<Sweep>().unwrap().values, [4.0]);
-        for wrong in ["std", "std=0:1", "=0:1:2", "std=0:x:2", "std=0:1:0", "std=0:inf:3", "a=0:1:65"] {
+        for wrong in
+            ["std", "std=0:1", "=0:1:2", "std=0:x:2", "std=0:1:0", "std=0:inf:3", "a=0:1:65"]
+        {
             assert!(wrong.parse::<Sweep>().is_err(), "{wrong}");
         }
     }

@@ -6,7 +6,6 @@
 //! here. The metadata says `format`, `input`, `method`, `model`, and holds the report as JSON.
 
 use std::collections::{BTreeMap, HashMap};
-use std::io::Write as _;
 use std::path::Path;
 
 use safetensors::tensor::{Dtype, TensorView, serialize};
@@ -14,6 +13,7 @@ use serde_json::Value;
 
 use super::report::Report;
 use crate::error::{Error, Kind, Result};
+use crate::whole_file::write_whole;
 
 /// The `format` in the metadata of a file of directions.
 pub const FORMAT: &str = "genset directions 1";
@@ -81,22 +81,7 @@ impl Found {
     /// # Errors
     /// [`Kind::Io`] naming `path`.
     pub fn write(&self, path: &Path) -> Result<()> {
-        let bytes = self.to_bytes()?;
-        let folder = match path.parent() {
-            Some(folder) if !folder.as_os_str().is_empty() => folder,
-            _ => Path::new("."),
-        };
-        let write = || -> std::io::Result<()> {
-            let mut builder = tempfile::Builder::new();
-            #[cfg(unix)]
-            builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-            let mut file = builder.tempfile_in(folder)?;
-            file.write_all(&bytes)?;
-            file.as_file().sync_all()?;
-            file.persist(path)?;
-            Ok(())
-        };
-        write().map_err(|error| Error::io(path, "write", error))
+        write_whole(path, &self.to_bytes()?)
     }
 }
 

@@ -237,7 +237,11 @@ impl Loader {
         let mut buffers = parts.next().unwrap_or_default();
         for part in parts {
             for (bytes, part) in buffers.iter_mut().zip(part) {
-                debug_assert_eq!(bytes.as_ptr().wrapping_add(bytes.len()), part.as_ptr(), "no copy");
+                debug_assert_eq!(
+                    bytes.as_ptr().wrapping_add(bytes.len()),
+                    part.as_ptr(),
+                    "no copy"
+                );
                 bytes.unsplit(part);
             }
         }

@@ -4,7 +4,6 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use bytes::BytesMut;
-use rayon::ThreadPool;
 
 use super::batch::Latents;
 use super::credits::Credits;
@@ -26,8 +25,6 @@ pub(super) struct Context {
     /// Samples that the consumer has taken.
     pub credits: Credits,
     pub counters: Counters,
-    /// Threads that make views beside the workers, if there are.
-    pub view_threads: Option<ThreadPool>,
 }
 
 /// One generator call: a block, and where its images go.

@@ -148,11 +148,7 @@ pub(super) fn labels(sampler: &Sampler, index: &std::ops::Range<u64>) -> Option<
 }
 
 /// The latents of every view of some samples: `[samples, V, Z]`.
-pub(super) fn latents(
-    sampler: &Sampler,
-    epoch: u64,
-    index: &std::ops::Range<u64>,
-) -> Latents {
+pub(super) fn latents(sampler: &Sampler, epoch: u64, index: &std::ops::Range<u64>) -> Latents {
     let (views, len) = (sampler.row_of_view().len(), sampler.latent_len());
     let samples = usize::try_from(index.end - index.start).unwrap_or(0);
     let mut values = vec![0.0; samples * views * len];

@@ -14,7 +14,7 @@ use super::shares::{Passes, Share};
 use super::state::{State, Stop};
 use super::statistics::Counters;
 use super::stream::Stream;
-use super::views::pool;
+use super::views::ViewThreads;
 use super::worker::{MakeRows, Worker};
 use crate::error::{Error, Kind, Result};
 
@@ -127,8 +127,8 @@ impl Settings {
             stop: Stop::new(),
             credits: Credits::default(),
             counters: Counters::default(),
-            view_threads: pool(self.view_threads)?,
         });
+        let view_threads = ViewThreads::start(self.view_threads)?.map(Arc::new);
         let whole = |n: u64| usize::try_from(n).unwrap_or(usize::MAX);
         let batches = whole(window / self.batch as u64 + 2);
         let blocks = whole(window / u64::from(stream.block) + 2);
@@ -147,6 +147,7 @@ impl Settings {
                 jobs: jobs.clone(),
                 events: event_sender.clone(),
                 used: used_sender.clone(),
+                view_threads: view_threads.clone(),
             };
             threads.push(spawn(format!("genset-worker-{number}"), move || worker.run())?);
         }

@@ -2,8 +2,8 @@
 
 use super::batch::Format;
 use super::views::{ViewAt, ViewGroup};
-use crate::error::Result;
-use crate::generate::{Contract, ImageFormat, InputContract};
+use crate::error::{Error, Kind, Result};
+use crate::generate::{Contract, ImageFormat, InputContract, MAX_BLOCK_BYTES};
 use crate::recipe::{Digest, Output, Recipe};
 use crate::sample::{PixelSampler, Sampler};
 use crate::view::Delivery;
@@ -41,6 +41,7 @@ impl Stream {
         let image = contract.image;
         let pixels = PixelSampler::new(recipe, [image.channels, image.height, image.width])?;
         let groups = groups(recipe, image, &pixels)?;
+        check_block(recipe.generator.block, &groups)?;
         let views_of_row = views_of_row(recipe, &sampler);
         let rows = recipe.generator.block as usize * sampler.rows();
         let row: usize = contract.inputs.iter().map(InputContract::elements).sum();
@@ -79,7 +80,9 @@ fn groups(recipe: &Recipe, image: ImageFormat, pixels: &PixelSampler) -> Result<
         let [channels, height, width] = pixels.image(number);
         let canvas = ImageFormat { channels, height, width, interleaved: false, range: [0.0, 1.0] };
         let output = match pixels.normalise(number) {
-            Some(normalise) => Output { normalise: Some(normalise.clone()), ..recipe.output.clone() },
+            Some(normalise) => {
+                Output { normalise: Some(normalise.clone()), ..recipe.output.clone() }
+            }
             None => recipe.output.clone(),
         };
         Ok(ViewGroup {
@@ -99,11 +102,33 @@ fn groups(recipe: &Recipe, image: ImageFormat, pixels: &PixelSampler) -> Result<
     recipe.views.groups.iter().enumerate().map(one).collect()
 }
 
+/// What a block delivers has the limit of what the generator makes for it. Neither bounds the
+/// other: a thousand views may share one generated image, and a crop may be larger than its source.
+fn check_block(block: u32, groups: &[ViewGroup]) -> Result<()> {
+    let bytes = groups
+        .iter()
+        .try_fold(0_u64, |sum, group| sum.checked_add(group.format.sample_bytes() as u64))
+        .and_then(|sample| sample.checked_mul(block.into()));
+    if bytes.is_some_and(|bytes| bytes <= MAX_BLOCK_BYTES) {
+        return Ok(());
+    }
+    let views: usize = groups.iter().map(|group| group.format.views).sum();
+    let gib = MAX_BLOCK_BYTES >> 30;
+    Err(Error::new(
+        Kind::Limit,
+        format!("the {views} views of each of the {block} samples of a block would take more than {gib} GiB"),
+    )
+    .help("make generator.block, views.count or the sizes of the views smaller"))
+}
+
 fn views_of_row(recipe: &Recipe, sampler: &Sampler) -> Vec<Vec<ViewAt>> {
     let mut rows = vec![Vec::new(); sampler.rows()];
-    let places = recipe.views.groups.iter().enumerate().flat_map(|(group, views)| {
-        (0..views.count as usize).map(move |view| (group, view))
-    });
+    let places = recipe
+        .views
+        .groups
+        .iter()
+        .enumerate()
+        .flat_map(|(group, views)| (0..views.count as usize).map(move |view| (group, view)));
     for (number, ((group, view), row)) in places.zip(sampler.row_of_view()).enumerate() {
         rows[*row].push(ViewAt { group, view, number });
     }

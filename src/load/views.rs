@@ -6,6 +6,7 @@
 use std::cell::RefCell;
 use std::ops::Range;
 use std::sync::Arc;
+use std::thread::{Builder, JoinHandle};
 
 use rayon::ThreadPool;
 use rayon::iter::{IndexedParallelIterator, ParallelIterator};
@@ -57,16 +58,54 @@ thread_local! {
     static SCRATCH: RefCell<(Canvas, Vec<Step>)> = RefCell::new((Canvas::new(), Vec::new()));
 }
 
-/// Threads that share the work of the view stage, or `None` if workers do it themselves.
-pub(super) fn pool(threads: usize) -> Result<Option<ThreadPool>> {
-    if threads == 0 {
-        return Ok(None);
+/// Threads that share the work of the view stage. Workers hold them together; the last one to end
+/// takes them along, so that they have ended when the workers have.
+#[derive(Debug)]
+pub(super) struct ViewThreads {
+    /// `None` only while being dropped.
+    pool: Option<ThreadPool>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+impl ViewThreads {
+    /// `None` for no threads: workers make the views themselves.
+    pub fn start(threads: usize) -> Result<Option<Self>> {
+        if threads == 0 {
+            return Ok(None);
+        }
+        let mut handles = Vec::with_capacity(threads);
+        // A pool that spawns its threads itself does not wait for them when it is dropped.
+        let pool = rayon::ThreadPoolBuilder::new()
+            .num_threads(threads)
+            .spawn_handler(|thread| {
+                let name = format!("genset-view-{}", thread.index());
+                handles.push(Builder::new().name(name).spawn(|| thread.run())?);
+                Ok(())
+            })
+            .build()
+            .map_err(|e| {
+                Error::new(Kind::Worker, format!("cannot start a thread: {e}")).because(e)
+            })?;
+        Ok(Some(Self { pool: Some(pool), threads: handles }))
     }
-    let builder = rayon::ThreadPoolBuilder::new()
-        .num_threads(threads)
-        .thread_name(|number| format!("genset-view-{number}"));
-    let failed = |e| Error::new(Kind::Worker, format!("cannot start a thread: {e}")).because(e);
-    builder.build().map(Some).map_err(failed)
+
+    /// Runs `work` on these threads. A panic in it goes on in the caller.
+    fn install<T: Send>(&self, work: impl FnOnce() -> T + Send) -> T {
+        match &self.pool {
+            Some(pool) => pool.install(work),
+            None => work(),
+        }
+    }
+}
+
+impl Drop for ViewThreads {
+    fn drop(&mut self) {
+        self.pool = None;
+        for thread in self.threads.drain(..) {
+            // A panic in a view was given to the worker that waited for it.
+            let _ = thread.join();
+        }
+    }
 }
 
 /// Writes the views that are made from `rows` and belong to `pieces` to their places. An image
@@ -75,7 +114,7 @@ pub(super) fn make_views(
     stream: &Stream,
     rows: Rows<'_>,
     pieces: &mut [Piece],
-    pool: Option<&ThreadPool>,
+    threads: Option<&ViewThreads>,
 ) {
     let (image, a_sample) = (stream.image.len(), stream.sampler.rows());
     let here = rows.first..rows.first + rows.values.len() / image;
@@ -88,7 +127,7 @@ pub(super) fn make_views(
             continue;
         }
         let bad = match &stream.groups[..] {
-            [only] if stream.plain && pool.is_none() => {
+            [only] if stream.plain && threads.is_none() => {
                 let bytes = only.delivery.image_bytes();
                 let source = (both.start - here.start) * image..(both.end - here.start) * image;
                 let target = (both.start - wanted.start) * bytes..(both.end - wanted.start) * bytes;
@@ -99,7 +138,7 @@ pub(super) fn make_views(
                     (row / a_sample, row % a_sample, bad)
                 })
             }
-            _ => sample_by_sample(stream, rows, &both, wanted.start, &mut piece.out, pool),
+            _ => sample_by_sample(stream, rows, &both, wanted.start, &mut piece.out, threads),
         };
         if let Some((sample, view, bad)) = bad {
             let index = rows.sample + sample as u64;
@@ -116,7 +155,7 @@ fn sample_by_sample(
     both: &Range<usize>,
     start: usize,
     out: &mut [bytes::BytesMut],
-    pool: Option<&ThreadPool>,
+    threads: Option<&ViewThreads>,
 ) -> Option<(usize, usize, BadValue)> {
     let a_sample = stream.sampler.rows();
     let samples = both.start / a_sample..both.end.div_ceil(a_sample);
@@ -142,9 +181,9 @@ fn sample_by_sample(
         let made = one_sample(stream, rows, sample, own, places);
         made.err().map(|(view, bad)| (sample, view, bad))
     };
-    match pool {
+    match threads {
         None => places.chunks_mut(count).enumerate().filter_map(make).min_by_key(|bad| bad.0),
-        Some(pool) => pool.install(|| {
+        Some(threads) => threads.install(|| {
             let places = places.par_chunks_mut(count).enumerate();
             places.filter_map(make).min_by_key(|bad| bad.0)
         }),
@@ -186,4 +225,26 @@ fn one_sample(
         }
         Ok(())
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    thread_local! {
+        /// Let go when its thread has ended.
+        static HELD: RefCell<Option<Arc<()>>> = const { RefCell::new(None) };
+    }
+
+    #[test]
+    fn dropped_threads_have_ended() {
+        let held = Arc::new(());
+        let threads = ViewThreads::start(3).unwrap().unwrap();
+        let hold = |_: rayon::BroadcastContext<'_>| HELD.set(Some(Arc::clone(&held)));
+        threads.pool.as_ref().unwrap().broadcast(hold);
+        assert_eq!(Arc::strong_count(&held), 4);
+        drop(threads);
+        assert_eq!(Arc::strong_count(&held), 1);
+        assert!(ViewThreads::start(0).unwrap().is_none());
+    }
 }

@@ -9,7 +9,7 @@ use crossbeam::channel::{Receiver, Sender};
 
 use super::messages::{Context, Event, Job, Piece};
 use super::state::interrupted;
-use super::views::{Rows, make_views};
+use super::views::{Rows, ViewThreads, make_views};
 use crate::error::{Error, Kind, Result};
 use crate::generate::Generator;
 use crate::runtime::TensorView;
@@ -41,6 +41,8 @@ pub(super) struct Worker {
     pub jobs: Receiver<Job>,
     pub events: Sender<Event>,
     pub used: Sender<BlockInputs>,
+    /// Shared by all workers of a loader, if there are any.
+    pub view_threads: Option<Arc<ViewThreads>>,
 }
 
 impl Worker {
@@ -86,7 +88,7 @@ impl Worker {
     }
 
     fn make(&mut self, job: &mut Job) -> Result<()> {
-        let Self { context, maker, .. } = self;
+        let Self { context, maker, view_threads, .. } = self;
         let begun = Instant::now();
         let mut delivering = Duration::ZERO;
         maker.make(&job.inputs, &mut |first_row, rows| {
@@ -95,7 +97,7 @@ impl Worker {
             }
             let arrived = Instant::now();
             let rows = Rows { epoch: job.epoch, sample: job.first, first: first_row, values: rows };
-            make_views(&context.stream, rows, &mut job.pieces, context.view_threads.as_ref());
+            make_views(&context.stream, rows, &mut job.pieces, view_threads.as_deref());
             delivering += arrived.elapsed();
             context.counters.calls.fetch_add(1, Ordering::Relaxed);
             Ok(())

@@ -357,5 +357,4 @@ pub(super) fn default_p(name: &str) -> Option<f64> {
 }
 
 #[cfg(test)]
-#[path = "pixel_tests.rs"]
 mod tests;

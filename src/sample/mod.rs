@@ -3,7 +3,8 @@
 //! A [`Sampler`] comes from a checked recipe and the sizes of the generator's inputs. For any
 //! index it gives the label and, view by view, the values of every input: the anchor latent is
 //! drawn from a counter-based generator, latent ops move it, classes and noise are shared by all
-//! views of a sample unless an op draws them anew. Equal inputs give equal bits on every machine, in any order of asking.
+//! views of a sample unless an op draws them anew. Equal inputs give equal bits on every machine, in
+//! any order of asking.
 //!
 //! A [`PixelSampler`] does the same for the image: it draws the [`Step`]s that turn the generator's
 //! image into one view.

@@ -18,7 +18,7 @@ fn polynomial<const N: usize>(coefficients: &[f64; N], x: f64) -> f64 {
 }
 
 /// The centre of the interval that a word stands for, in (0, 1).
-fn unit(word: u32) -> f64 {
+pub(super) fn unit(word: u32) -> f64 {
     (f64::from(word) + 0.5) * (1.0 / 4_294_967_296.0)
 }
 

@@ -127,5 +127,4 @@ impl List {
 }
 
 #[cfg(test)]
-#[path = "pixel_tests.rs"]
 mod tests;

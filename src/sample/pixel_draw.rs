@@ -7,6 +7,7 @@
 //! all (its `p`); which words an op uses never depends on what it draws, so a changed range moves
 //! values and not their order.
 
+use super::normal::unit;
 use super::pixel_fit::resized;
 use super::random::Stream;
 use super::step::{Fill, Step};
@@ -363,11 +364,6 @@ const ORDERS: [[u8; 4]; 24] = {
     }
     orders
 };
-
-/// The centre of the interval that a word stands for, in (0, 1).
-fn unit(word: u32) -> f64 {
-    (f64::from(word) + 0.5) * (1.0 / 4_294_967_296.0)
-}
 
 fn uniform([low, high]: [f64; 2], word: u32) -> f64 {
     low + (high - low) * unit(word)

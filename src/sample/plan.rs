@@ -233,7 +233,8 @@ impl Sampler {
         let mut scratch = Scratch::default();
         let mut views = Vec::with_capacity(self.row_of_view.len());
         for (group, moves) in self.moves.iter().enumerate() {
-            let unmoved = PlannedView { group, neighbour: None, latent: Vec::new(), pixel: Vec::new() };
+            let unmoved =
+                PlannedView { group, neighbour: None, latent: Vec::new(), pixel: Vec::new() };
             views.resize(views.len() + moves.views - moves.rows.len(), unmoved);
             moves.each_place(index, epoch, &mut scratch, |_, place, _| {
                 let drawn = |op: &Move| op.drawn(place, self.labels.as_ref());

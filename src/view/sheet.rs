@@ -1,13 +1,13 @@
 //! Contact sheets: delivered images side by side, for people to look at.
 
 use embedded_graphics::Drawable;
+use embedded_graphics::Pixel;
 use embedded_graphics::draw_target::DrawTarget;
 use embedded_graphics::geometry::{OriginDimensions, Point, Size};
 use embedded_graphics::mono_font::MonoTextStyle;
 use embedded_graphics::mono_font::iso_8859_1::FONT_5X8;
 use embedded_graphics::pixelcolor::{Rgb888, RgbColor};
 use embedded_graphics::text::{Baseline, Text};
-use embedded_graphics::Pixel;
 
 use crate::error::{Error, Kind, Result};
 

@@ -130,8 +130,12 @@ fn a_block_of_gigabytes_is_refused_before_it_is_allocated() {
     let folder = Folder::of("dynamic-batch");
     let big = ["--set", "generator.block=65536", "--set", "views.count=1024"];
     folder.digest(&big).says(1, &["would take more than 4 GiB", "generator.block"]).at_once();
+    // Views that share an image ask more of the delivery than of the generator; moved ones of both.
+    let moved = [&big[..], &["--set", "views.latent=[{ op = \"gaussian\", std = 0.5 }]"]].concat();
+    let words = ["generator call of 67108864 images", "would take more than 4 GiB"];
+    folder.digest(&moved).says(1, &words).at_once();
     // What a block may take is one thing, what the loader may take another.
-    let big = ["--set", "generator.block=65536", "--set", "views.count=16"];
+    let big = ["--set", "generator.block=65536", "--set", "views.count=32"];
     let words = ["512 MiB do not suffice", "MiB are the least", "allow more memory"];
     folder.digest(&big).says(1, &words).at_once();
     folder.digest(&["--memory", "0"]).says(1, &["0 MiB do not suffice", "1 MiB are the least"]);

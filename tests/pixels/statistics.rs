@@ -1,41 +1,30 @@
 //! Committed draws of torchvision, and whether two sets of draws have one distribution.
 
-use serde_json::Value;
+use safetensors::{Dtype, SafeTensors};
 
 /// Tensors of numbers out of a safetensors file.
-pub struct Draws {
-    header: Value,
-    data: Vec<u8>,
-}
+pub struct Draws(Vec<u8>);
 
 impl Draws {
     pub fn read() -> Self {
         let path =
             concat!(env!("CARGO_MANIFEST_DIR"), "/tests/pixels/torchvision_draws.safetensors");
-        let bytes = std::fs::read(path).expect(path);
-        let (length, rest) = bytes.split_first_chunk().expect("a header");
-        let (header, data) = rest.split_at(u64::from_le_bytes(*length) as usize);
-        Self { header: serde_json::from_slice(header).unwrap(), data: data.to_vec() }
+        Self(std::fs::read(path).expect(path))
     }
 
     /// The rows of a tensor of at most two dimensions.
     pub fn rows(&self, name: &str) -> Vec<Vec<f64>> {
-        let tensor = &self.header[name];
-        let at = |i: usize| tensor["data_offsets"][i].as_u64().expect(name) as usize;
-        let bytes = &self.data[at(0)..at(1)];
-        let values: Vec<f64> = match tensor["dtype"].as_str().expect(name) {
-            "U8" => bytes.iter().map(|b| f64::from(*b)).collect(),
-            "I8" => bytes.iter().map(|b| f64::from(b.cast_signed())).collect(),
-            dtype => {
-                let four = bytes.as_chunks::<4>().0.iter();
-                match dtype {
-                    "I32" => four.map(|b| f64::from(i32::from_le_bytes(*b))).collect(),
-                    "F32" => four.map(|b| f64::from(f32::from_le_bytes(*b))).collect(),
-                    other => panic!("{name}: {other}"),
-                }
-            }
+        let file = SafeTensors::deserialize(&self.0).expect("a safetensors file");
+        let tensor = file.tensor(name).expect(name);
+        let four = || tensor.data().as_chunks::<4>().0.iter();
+        let values: Vec<f64> = match tensor.dtype() {
+            Dtype::U8 => tensor.data().iter().map(|b| f64::from(*b)).collect(),
+            Dtype::I8 => tensor.data().iter().map(|b| f64::from(b.cast_signed())).collect(),
+            Dtype::I32 => four().map(|b| f64::from(i32::from_le_bytes(*b))).collect(),
+            Dtype::F32 => four().map(|b| f64::from(f32::from_le_bytes(*b))).collect(),
+            other => panic!("{name}: {other:?}"),
         };
-        let width = tensor["shape"][1].as_u64().unwrap_or(1) as usize;
+        let width = tensor.shape().get(1).copied().unwrap_or(1);
         values.chunks(width).map(<[f64]>::to_vec).collect()
     }
 }

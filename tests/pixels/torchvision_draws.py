@@ -1,6 +1,6 @@
 """Writes `torchvision_draws.safetensors`: what torchvision v2 draws for view parameters.
 
-    pip install -r requirements-draws.txt
+    pip install -r requirements.txt
     python torchvision_draws.py
 
 `tests/pixel_draws.rs` holds the distributions of `genset::sample::PixelSampler` against these

@@ -11,7 +11,7 @@ use crate::load::Stop;
 const AT_ONCE: Duration = Duration::from_millis(200);
 
 /// Takes whole batches until the error, and checks that it is the last thing.
-fn take_until_error(stream: &Stream, loader: &mut Loader) -> (u64, Error) {
+pub(super) fn take_until_error(stream: &Stream, loader: &mut Loader) -> (u64, Error) {
     let mut delivered = 0;
     let error = loop {
         match loader.next().expect("an error, not the end") {

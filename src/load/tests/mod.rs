@@ -8,6 +8,7 @@ mod bounds;
 mod failure;
 mod order;
 mod stress;
+mod views;
 
 use std::collections::HashMap;
 use std::io::{Write, stderr};
@@ -21,6 +22,7 @@ use super::Batch;
 use super::loader::Loader;
 use super::settings::Settings;
 use super::stream::Stream;
+use super::views::ViewGroup;
 use super::worker::MakeRows;
 use crate::error::Result;
 use crate::generate::{BatchSize, Contract, ImageFormat, InputContract};
@@ -35,12 +37,29 @@ const VIEWS: usize = 2;
 
 /// A dataset whose images are its latents.
 fn stream(samples: u64, block: u32) -> Arc<Stream> {
+    let views = format!("count = {VIEWS}\nlatent = [{{ op = \"gaussian\", std = 0.01 }}]\n");
+    Arc::new(stream_of(samples, block, &format!("[views]\n{views}")))
+}
+
+/// The same in three groups, where views of several groups are made from one image.
+fn grouped(samples: u64, block: u32) -> Arc<Stream> {
+    let moved = "latent = [{ op = \"gaussian\", std = 0.01 }]";
+    let group = |name: &str, rest: &str| format!("[[views.groups]]\nname = \"{name}\"\n{rest}\n");
+    let views = [
+        group("moved", &format!("count = {VIEWS}\n{moved}")),
+        group("still", "count = 3"),
+        group("mixed", &format!("count = 2\nanchor = true\n{moved}")),
+    ];
+    Arc::new(stream_of(samples, block, &views.concat()))
+}
+
+fn stream_of(samples: u64, block: u32, views: &str) -> Stream {
     let recipe = format!(
         "samples = {samples}\n\
          [generator]\nmodel = \"stand-in\"\nblock = {block}\n\
          inputs.z = {{ role = \"latent\", distribution = \"uniform\", low = 0, high = 1 }}\n\
          output = {{ layout = \"NCHW\", range = [0, 1] }}\n\
-         [views]\ncount = {VIEWS}\nlatent = [{{ op = \"gaussian\", std = 0.01 }}]\n\
+         {views}\
          [output]\ndtype = \"f32\"\n"
     );
     let recipe = Recipe::parse(&recipe, "stand-in.toml", Path::new(".")).unwrap();
@@ -61,22 +80,31 @@ fn stream(samples: u64, block: u32) -> Arc<Stream> {
         batch_symbols: Vec::new(),
     };
     let sampler = Sampler::new(&recipe, &[vec![IMAGE]]).unwrap();
-    Arc::new(Stream::new(&recipe, &contract, Digest([7; 32]), sampler).unwrap())
+    Stream::new(&recipe, &contract, Digest([7; 32]), sampler).unwrap()
 }
 
-/// The bytes of a sample as they must be delivered in an epoch.
-fn expected(stream: &Stream, index: u64, epoch: u64) -> Vec<u8> {
+/// The bytes of a sample as they must be delivered in an epoch, for each group of views.
+fn expected(stream: &Stream, index: u64, epoch: u64) -> Vec<Vec<u8>> {
     let mut block = BlockInputs::default();
     stream.sampler.fill(index, 1, epoch, &mut block);
     let Column::Float(values) = &block.columns[0] else { unreachable!("a latent") };
-    values.iter().flat_map(|value| value.clamp(0.0, 1.0).to_le_bytes()).collect()
+    let empty = |group: &ViewGroup| vec![0; group.format.sample_bytes()];
+    let mut groups: Vec<_> = stream.groups.iter().map(empty).collect();
+    for (row, views) in values.chunks(IMAGE).zip(&stream.views_of_row) {
+        let image: Vec<u8> = row.iter().flat_map(|v| v.clamp(0.0, 1.0).to_le_bytes()).collect();
+        for at in views {
+            groups[at.group][at.view * image.len()..][..image.len()].copy_from_slice(&image);
+        }
+    }
+    groups
 }
 
 #[track_caller]
 fn check_batch(stream: &Stream, batch: &Batch) {
     for (i, index) in batch.index().enumerate() {
         let expected = expected(stream, index, batch.epoch());
-        assert_eq!(batch.images().sample_bytes(i), expected, "sample {index}");
+        let delivered: Vec<_> = batch.groups().iter().map(|group| group.sample_bytes(i)).collect();
+        assert_eq!(delivered, expected, "sample {index}");
     }
 }
 

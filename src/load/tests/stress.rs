@@ -63,7 +63,8 @@ fn short_loaders_with_random_settings_deliver_everything_in_order() {
 fn one_run(run: u64, now: &Mutex<String>) {
     let mut random = Random(run);
     let samples = random.up_to(300);
-    let stream = stream(samples, u32::try_from(random.up_to(40)).unwrap());
+    let kind = if random.one_in(3) { grouped } else { stream };
+    let stream = kind(samples, u32::try_from(random.up_to(40)).unwrap());
     let start = (random.next() % samples) * u64::from(random.one_in(3));
     let world = random.up_to(4);
     let stop = Stop::new();
@@ -72,6 +73,7 @@ fn one_run(run: u64, now: &Mutex<String>) {
         start,
         epochs: Some(random.up_to(3)),
         drop_last: random.one_in(4),
+        view_threads: (random.next() % 3) as usize,
         stop: stop.clone(),
         ..settings(random.up_to(80) as usize)
     };

@@ -216,7 +216,7 @@ fn erase_fills_every_channel() {
 
 #[test]
 fn documented_lists_can_be_pasted() {
-    let docs = include_str!("../../docs/recipe.md");
+    let docs = include_str!("../../../docs/recipe.md");
     let section = docs.split("## Pixel operations").nth(1).expect("the section");
     let section = section.split("\n## ").next().unwrap_or(section);
     let blocks: Vec<_> =
