@@ -13,8 +13,6 @@ mod inside;
 mod latent_op;
 mod parse;
 mod pixel_op;
-mod pixel_read;
-mod pixel_write;
 mod read;
 mod sweep;
 mod targets;

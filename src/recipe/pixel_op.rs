@@ -1,5 +1,8 @@
 //! Operations on the image, in torchvision's meaning of their names: `views.pixel`.
 
+mod read;
+mod write;
+
 use super::Normalise;
 
 /// Pixels that a side of a view may have at most.

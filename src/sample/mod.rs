@@ -22,8 +22,6 @@ mod moves;
 mod noise;
 mod normal;
 mod pixel;
-mod pixel_draw;
-mod pixel_fit;
 mod place;
 mod plan;
 mod pool;

@@ -4,8 +4,12 @@
 //! follows the shape through each list of ops once, refuses what does not fit, and then draws steps
 //! whose boxes need no further checks. Distributions are those of torchvision's `transforms.v2`.
 
-use super::pixel_draw::{At, Op};
-use super::pixel_fit::{Place, fit};
+mod draw;
+mod fit;
+
+use draw::{At, Op};
+use fit::{Place, fit};
+
 use super::step::Step;
 use crate::error::Result;
 use crate::recipe::{Epochs, Normalise, PixelKind, PixelOp, Recipe};

@@ -56,7 +56,8 @@ impl Blur {
         for (source, out) in source.chunks_exact(pixels).zip(out.chunks_exact_mut(pixels)) {
             let down = (&self.rows[..], &self.down[..]);
             let along = (&self.shifts[..], &self.along[..]);
-            blur(level, source, down, along, &self.columns, margin, [one, two], out);
+            let edges = (&self.columns[..], margin);
+            blur(level, source, down, along, edges, [one, two], out);
         }
     }
 }
@@ -81,13 +82,13 @@ fn place(n: usize, radius: usize, step: usize, places: &mut Vec<usize>) {
 }
 
 vector_kernel! {
-    /// Blurs one plane with kernels of `[starts, weights]` for columns and for rows.
+    /// Blurs one plane with kernels of `(starts, weights)` for columns and for rows. `edges` are what
+    /// is read at each place of a row with its edges, and where the row itself begins.
     fn blur(
         source: &[f32],
         down: (&[usize], &[f32]),
         along: (&[usize], &[f32]),
-        columns: &[usize],
-        margin: usize,
+        edges: (&[usize], usize),
         rows: [&mut [f32]; 2],
         out: &mut [f32],
     ) = plane
@@ -104,8 +105,7 @@ unsafe fn plane<V: Vector>(
     source: &[f32],
     down: (&[usize], &[f32]),
     along: (&[usize], &[f32]),
-    columns: &[usize],
-    margin: usize,
+    (columns, margin): (&[usize], usize),
     [mut row, mut next]: [&mut [f32]; 2],
     out: &mut [f32],
 ) {

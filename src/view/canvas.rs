@@ -220,7 +220,9 @@ impl Run<'_> {
                     let (blurred, others) = out.split_at_mut(different * pixels);
                     let source = &source[..different * pixels];
                     tools.blur.run(level, source, size, kernel, sigma, blurred);
-                    others.chunks_exact_mut(pixels).for_each(|plane| plane.copy_from_slice(blurred));
+                    others
+                        .chunks_exact_mut(pixels)
+                        .for_each(|plane| plane.copy_from_slice(blurred));
                 });
             }
             Step::Flip { axis } => crop::flip(self.image(), size, axis),

@@ -7,11 +7,11 @@
 //! all (its `p`); which words an op uses never depends on what it draws, so a changed range moves
 //! values and not their order.
 
-use super::normal::unit;
-use super::pixel_fit::resized;
-use super::random::Stream;
-use super::step::{Fill, Step};
+use super::fit::resized;
 use crate::recipe::{Axis, EraseValue, Filter, Padding, PixelKind, PixelOp, Sampling};
+use crate::sample::normal::unit;
+use crate::sample::random::Stream;
+use crate::sample::step::{Fill, Step};
 
 /// Boxes that are tried before a crop or an erasure falls back; torchvision's number.
 const TRIES: u8 = 10;

@@ -3,13 +3,13 @@
 //! An op that exists can be carried out on some image; whether it fits the images of one generator
 //! is for [`crate::sample::PixelSampler`] to say.
 
-use super::parse::{document, normalise};
-use super::pixel_op::{
+use super::{
     Axis, EraseValue, Filter, MAX_PIXEL_OPS, MAX_SIDE, Padding, PixelKind, PixelOp, Sampling, Size,
 };
-use super::read::{Field, Source, Table};
-use super::views::Span;
 use crate::error::Result;
+use crate::recipe::parse::{document, normalise};
+use crate::recipe::read::{Field, Source, Table};
+use crate::recipe::views::Span;
 
 /// Jitter factors, scales and blur beyond these are mistakes, and their squares leave the floats.
 const MAX_FACTOR: f64 = 1000.0;
@@ -70,7 +70,7 @@ impl PixelOp {
         Ok(ops)
     }
 
-    pub(super) fn read_list(field: &Field<'_>) -> Result<Vec<Self>> {
+    pub(in crate::recipe) fn read_list(field: &Field<'_>) -> Result<Vec<Self>> {
         let items = field.items()?;
         if items.len() > MAX_PIXEL_OPS {
             let n = items.len();

@@ -1,10 +1,10 @@
 //! Pixel ops as the inline tables that [`PixelOp::parse_list`] reads back. Every value is written,
 //! defaults too: the dataset's identity is made of these lines.
 
-use super::pixel_op::{Axis, EraseValue, Filter, Padding, PixelKind, PixelOp, Sampling, Size};
-use super::pixel_read::default_p;
-use super::types::name_in;
-use super::write::{number, numbers, quote};
+use super::read::default_p;
+use super::{Axis, EraseValue, Filter, Padding, PixelKind, PixelOp, Sampling, Size};
+use crate::recipe::types::name_in;
+use crate::recipe::write::{number, numbers, quote};
 
 impl PixelKind {
     /// The op's name in a recipe.

@@ -4,8 +4,8 @@ use std::path::Path;
 
 use proptest::prelude::*;
 
-use super::super::{Normalise, Recipe};
 use super::*;
+use crate::recipe::{Normalise, Recipe};
 
 fn one(text: &str) -> PixelOp {
     let mut ops = PixelOp::parse_list(&format!("[{{ {text} }}]")).unwrap();
