@@ -78,7 +78,6 @@ fn groups(recipe: &Recipe, image: ImageFormat, pixels: &PixelSampler) -> Result<
     let one = |(number, group): (usize, &crate::recipe::Group)| {
         let drawn = !pixels.is_empty(number);
         let [channels, height, width] = pixels.image(number);
-        let canvas = ImageFormat { channels, height, width, interleaved: false, range: [0.0, 1.0] };
         let output = match pixels.normalise(number) {
             Some(normalise) => {
                 Output { normalise: Some(normalise.clone()), ..recipe.output.clone() }
@@ -95,7 +94,10 @@ fn groups(recipe: &Recipe, image: ImageFormat, pixels: &PixelSampler) -> Result<
                 dtype: output.dtype,
                 layout: output.layout,
             },
-            delivery: Delivery::new(if drawn { canvas } else { image }, &output)?,
+            delivery: match drawn {
+                true => Delivery::of_canvas([channels, height, width], &output)?,
+                false => Delivery::new(image, &output)?,
+            },
             drawn,
         })
     };
