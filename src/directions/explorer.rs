@@ -71,6 +71,7 @@ impl Explorer {
         SessionOptions {
             providers: self.options.providers.clone(),
             threads: self.options.threads,
+            precision: self.recipe().generator.precision,
             dimensions: Vec::new(),
         }
     }

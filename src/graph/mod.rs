@@ -16,6 +16,7 @@ mod body;
 mod build;
 mod check;
 mod constant;
+mod draft;
 mod expose;
 mod external;
 mod flow;
@@ -25,6 +26,7 @@ mod model;
 mod operators;
 mod proto;
 mod range;
+mod rewrite;
 #[cfg(test)]
 mod tests;
 mod value;
@@ -35,6 +37,7 @@ pub use linear::{LinearLayer, LinearLayers};
 pub use model::Model;
 pub use operators::NodeName;
 pub use range::OutputRange;
+pub use rewrite::{Offer, Rewrite};
 pub use value::{Dim, Element, ValueInfo};
 
 #[cfg(test)]

@@ -269,6 +269,7 @@ impl Inner {
         let options = SessionOptions {
             providers: self.options.providers.clone(),
             threads: self.options.threads,
+            precision: self.recipe.generator.precision,
             dimensions: Vec::new(),
         };
         Generator::open(self.runtime, &self.model, &self.contract, self.rows(), &options)

@@ -13,6 +13,7 @@ use super::tensor::{Tensor, element_of};
 use super::{Runtime, failed};
 use crate::error::{Error, Kind, Result};
 use crate::graph::Element;
+use crate::recipe::Precision;
 
 /// Where a session reads its model from.
 #[derive(Debug, Clone, Copy)]
@@ -31,13 +32,20 @@ pub struct SessionOptions {
     pub providers: Vec<Provider>,
     /// Threads inside one call; 1 runs on the caller's thread alone.
     pub threads: usize,
+    /// What floats are computed in. A provider that cannot is an error.
+    pub precision: Precision,
     /// Sizes of symbolic dimensions, so that the runtime can plan memory once.
     pub dimensions: Vec<(String, i64)>,
 }
 
 impl Default for SessionOptions {
     fn default() -> Self {
-        Self { providers: Vec::new(), threads: 1, dimensions: Vec::new() }
+        Self {
+            providers: Vec::new(),
+            threads: 1,
+            precision: Precision::F32,
+            dimensions: Vec::new(),
+        }
     }
 }
 

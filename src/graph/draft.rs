@@ -1,0 +1,112 @@
+//! A model being edited: the messages of a checked [`Model`], to be changed and checked again.
+//!
+//! Weights stay slices of the file that they came from; only what is changed is allocated.
+
+use std::collections::{HashMap, HashSet};
+
+use super::Model;
+use super::constant::floats;
+use super::proto::{GraphProto, ModelProto, NodeProto, TensorProto};
+use crate::error::Result;
+
+/// The messages of a model, free to change. [`Draft::finish`] checks what came of it.
+#[derive(Debug, Clone)]
+pub(super) struct Draft {
+    name: String,
+    proto: ModelProto,
+    /// Every name in the main graph, so that new ones are new.
+    names: HashSet<String>,
+}
+
+/// A constant of the main graph: its dimensions and its values, row by row.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Floats {
+    pub dims: Vec<usize>,
+    pub values: Vec<f32>,
+}
+
+impl Draft {
+    /// A copy of `model` to edit.
+    pub fn of(model: &Model) -> Self {
+        let proto = model.proto().clone();
+        let graph = proto.graph.iter();
+        let names = graph
+            .flat_map(|graph| {
+                let tensors = graph.initializer.iter().map(|tensor| &tensor.name);
+                let values = graph.input.iter().chain(&graph.output).map(|value| &value.name);
+                let nodes = graph.node.iter();
+                let of_node = |node: &'_ NodeProto| -> Vec<String> {
+                    node.input.iter().chain(&node.output).chain([&node.name]).cloned().collect()
+                };
+                tensors.chain(values).cloned().chain(nodes.flat_map(of_node))
+            })
+            .collect();
+        Self { name: model.name().to_owned(), proto, names }
+    }
+
+    /// The main graph.
+    pub fn graph(&self) -> &GraphProto {
+        // A checked model has one.
+        self.proto.graph.as_ref().expect("a checked model has a graph")
+    }
+
+    /// The main graph, to change.
+    pub fn graph_mut(&mut self) -> &mut GraphProto {
+        self.proto.graph.as_mut().expect("a checked model has a graph")
+    }
+
+    /// A name that nothing in the main graph has yet, beginning with `stem`.
+    pub fn fresh(&mut self, stem: &str) -> String {
+        let mut name = stem.to_owned();
+        let mut number = 1;
+        while !self.names.insert(name.clone()) {
+            name = format!("{stem}_{number}");
+            number += 1;
+        }
+        name
+    }
+
+    /// The initializer named `name`, if it is one, of floats, in the main file.
+    pub fn floats(&self, name: &str) -> Option<Floats> {
+        let tensor = self.graph().initializer.iter().find(|tensor| tensor.name == name)?;
+        let dims: Option<Vec<usize>> =
+            tensor.dims.iter().map(|dim| usize::try_from(*dim).ok()).collect();
+        let constant = Floats { dims: dims?, values: floats(tensor)? };
+        (constant.values.len() == constant.dims.iter().product::<usize>()).then_some(constant)
+    }
+
+    /// Adds an `f32` initializer under a fresh name, which it gives.
+    pub fn add_floats(&mut self, stem: &str, dims: &[usize], values: &[f32]) -> String {
+        let name = self.fresh(stem);
+        let raw: Vec<u8> = values.iter().flat_map(|value| value.to_le_bytes()).collect();
+        let dims = dims.iter().map(|dim| i64::try_from(*dim).unwrap_or(i64::MAX)).collect();
+        self.graph_mut().initializer.push(TensorProto {
+            name: name.clone(),
+            dims,
+            data_type: 1,
+            raw_data: Some(raw.into()),
+            ..Default::default()
+        });
+        name
+    }
+
+    /// By tensor: the nodes of the main graph that read it, as positions.
+    pub fn readers(&self) -> HashMap<String, Vec<usize>> {
+        let mut readers: HashMap<String, Vec<usize>> = HashMap::new();
+        for (position, node) in self.graph().node.iter().enumerate() {
+            for input in node.input.iter().filter(|input| !input.is_empty()) {
+                readers.entry(input.clone()).or_default().push(position);
+            }
+        }
+        readers
+    }
+
+    /// Checks what has become of the model.
+    ///
+    /// # Errors
+    /// As [`Model::from_bytes`].
+    pub fn finish(self) -> Result<Model> {
+        use prost::Message;
+        Model::from_bytes(&self.name, self.proto.encode_to_vec().into())
+    }
+}
