@@ -125,10 +125,13 @@ impl Generator {
     }
 }
 
-/// Models with external data must be loaded from their file.
+/// What was checked is what runs: the bytes in memory, which may be edited ones, with the files of
+/// weights from the folder that they were checked in.
 pub(super) fn source(model: &Model) -> ModelSource<'_> {
-    match model.path() {
-        Some(path) if !model.external_files().is_empty() => ModelSource::File(path),
+    match model.folder() {
+        Some(folder) if !model.external_files().is_empty() => {
+            ModelSource::MemoryWithFolder(model.bytes(), folder)
+        }
         _ => ModelSource::Memory(model.bytes()),
     }
 }

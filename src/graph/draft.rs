@@ -1,18 +1,27 @@
 //! A model being edited: the messages of a checked [`Model`], to be changed and checked again.
 //!
-//! Weights stay slices of the file that they came from; only what is changed is allocated.
+//! Weights stay slices of the file that they came from; only what is changed is allocated. What
+//! comes of an edit is put in order, checked like any file, and written as `write` says.
 
 use std::collections::{HashMap, HashSet};
+use std::path::PathBuf;
 
-use super::Model;
+use bytes::Bytes;
+
+use super::write::Plan;
+use super::{MAX_FILE_BYTES, Model, external, scope};
 use super::constant::floats;
-use super::proto::{GraphProto, ModelProto, NodeProto, TensorProto};
-use crate::error::Result;
+use super::proto::{EXTERNAL, GraphProto, ModelProto, NodeProto, TensorProto};
+use crate::error::{Error, Kind, Result, ResultExt};
 
 /// The messages of a model, free to change. [`Draft::finish`] checks what came of it.
 #[derive(Debug, Clone)]
 pub(super) struct Draft {
     name: String,
+    /// Where the model was read from: weights in other files lie beside it.
+    path: Option<PathBuf>,
+    /// The bytes that the messages were read from.
+    original: Bytes,
     proto: ModelProto,
     /// Every name in the main graph, so that new ones are new.
     names: HashSet<String>,
@@ -41,7 +50,13 @@ impl Draft {
                 tensors.chain(values).cloned().chain(nodes.flat_map(of_node))
             })
             .collect();
-        Self { name: model.name().to_owned(), proto, names }
+        Self {
+            name: model.name().to_owned(),
+            path: model.path().map(Into::into),
+            original: model.bytes().clone(),
+            proto,
+            names,
+        }
     }
 
     /// The main graph.
@@ -66,12 +81,16 @@ impl Draft {
         name
     }
 
-    /// The initializer named `name`, if it is one, of floats, in the main file.
+    /// The initializer named `name`, if it is one, of floats, in whatever file.
     pub fn floats(&self, name: &str) -> Option<Floats> {
         let tensor = self.graph().initializer.iter().find(|tensor| tensor.name == name)?;
         let dims: Option<Vec<usize>> =
             tensor.dims.iter().map(|dim| usize::try_from(*dim).ok()).collect();
-        let constant = Floats { dims: dims?, values: floats(tensor)? };
+        let values = match tensor.data_location {
+            EXTERNAL => floats(&external::inside(tensor, self.path.as_deref()?).ok()?)?,
+            _ => floats(tensor)?,
+        };
+        let constant = Floats { dims: dims?, values };
         (constant.values.len() == constant.dims.iter().product::<usize>()).then_some(constant)
     }
 
@@ -101,12 +120,23 @@ impl Draft {
         readers
     }
 
-    /// Checks what has become of the model.
+    /// Puts the nodes in order and checks what has become of the model. It keeps its name, its
+    /// path, and its files of weights; unknown fields of what was not edited stay.
     ///
     /// # Errors
-    /// As [`Model::from_bytes`].
-    pub fn finish(self) -> Result<Model> {
-        use prost::Message;
-        Model::from_bytes(&self.name, self.proto.encode_to_vec().into())
+    /// As [`Model::read`]; [`Kind::Model`] if a name is made twice, never, or only from itself,
+    /// with the node and the tensor; [`Kind::Limit`] if it has become larger than a file may be.
+    pub fn finish(mut self) -> Result<Model> {
+        scope::sort(self.graph_mut());
+        scope::check(&self.proto).at(|| &self.name)?;
+        let plan = Plan::of(&self.original, &self.proto).at(|| &self.name)?;
+        if plan.len() > MAX_FILE_BYTES {
+            let message = format!("the edited model has {} bytes", plan.len());
+            return Err(Error::new(Kind::Limit, message)
+                .help("edit a model whose weights lie in a file beside it (external data)")
+                .at(&self.name));
+        }
+        let bytes = plan.bytes();
+        Model::parse(self.name.clone(), self.path.as_deref(), bytes).at(|| &self.name)
     }
 }

@@ -4,6 +4,8 @@
 //! must stay inside the model's folder, also after following links, and hold the bytes promised.
 
 use std::collections::HashSet;
+use std::fs::File;
+use std::io::{Read, Seek, SeekFrom};
 use std::path::{Component, Path, PathBuf};
 
 use super::body::{Bodies, Functions};
@@ -49,6 +51,53 @@ pub(super) fn files(model: &ModelProto, path: Option<&Path>) -> Result<Vec<PathB
     Ok(files)
 }
 
+/// The bytes of `tensor`, which lie in a file beside the model at `path`, as a stream of so many.
+///
+/// # Errors
+/// As [`files`]: everything is checked again, as the file may be another by now.
+pub(super) fn open(tensor: &TensorProto, path: &Path) -> Result<(u64, impl Read + use<>)> {
+    let place = || format!("tensor `{}`", tensor.name);
+    let span = Span::of(tensor).at(place)?;
+    let path = Folders::of(path)?.resolve(span.location).at(place)?;
+    let length = span.check(tensor, &path).at(place)?;
+    let read = || -> std::io::Result<File> {
+        let mut file = File::open(&path)?;
+        file.seek(SeekFrom::Start(span.offset))?;
+        Ok(file)
+    };
+    let file = read().map_err(|error| Error::io(&path, "read", error))?;
+    Ok((length, file.take(length)))
+}
+
+/// `tensor`, which lies in a file beside the model at `path`, with its data inside.
+///
+/// # Errors
+/// As [`open`].
+pub(super) fn inside(tensor: &TensorProto, path: &Path) -> Result<TensorProto> {
+    let (length, mut file) = open(tensor, path)?;
+    let mut raw = Vec::new();
+    let read = file.read_to_end(&mut raw);
+    let read = read.map_err(|error| Error::io(path, "read weights beside", error))?;
+    if read as u64 != length {
+        let message = format!("tensor `{}` changed while it was read", tensor.name);
+        return Err(Error::new(Kind::Io, message));
+    }
+    Ok(TensorProto {
+        raw_data: Some(raw.into()),
+        external_data: Vec::new(),
+        data_location: 0,
+        ..tensor.clone()
+    })
+}
+
+/// The folder that a model at `path` lies in, as the caller named it.
+pub(super) fn folder(path: &Path) -> &Path {
+    match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    }
+}
+
 /// Where a model may have its files.
 struct Folders {
     /// The folder as the caller named it: locations are relative to it.
@@ -62,10 +111,7 @@ impl Folders {
     fn of(path: &Path) -> Result<Self> {
         let canonical =
             |path: &Path| path.canonicalize().map_err(|error| Error::io(path, "resolve", error));
-        let base = match path.parent() {
-            Some(parent) if !parent.as_os_str().is_empty() => parent.to_path_buf(),
-            _ => PathBuf::from("."),
-        };
+        let base = folder(path).to_path_buf();
         let mut real = canonical(path)?;
         real.pop();
         Ok(Self { allowed: [canonical(&base)?, real], base })
@@ -138,8 +184,8 @@ impl<'a> Span<'a> {
         })
     }
 
-    /// Checks that the span is as long as the tensor, and inside the file.
-    fn check(&self, tensor: &TensorProto, file: &Path) -> Result<()> {
+    /// Checks that the span is as long as the tensor, and inside the file. Gives its length.
+    fn check(&self, tensor: &TensorProto, file: &Path) -> Result<u64> {
         let metadata = file.metadata().map_err(|error| Error::io(file, "read", error))?;
         let location = self.location;
         if !metadata.is_file() {
@@ -171,7 +217,8 @@ impl<'a> Span<'a> {
             return Err(Error::new(Kind::Model, message)
                 .help(format!("`{location}` is cut short or another model's: fetch it again")));
         }
-        Ok(())
+        // It ends inside a file, whose length is a `u64`.
+        Ok(needed as u64)
     }
 }
 

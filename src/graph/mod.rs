@@ -27,17 +27,21 @@ mod operators;
 mod proto;
 mod range;
 mod rewrite;
+mod save;
+mod scope;
 #[cfg(test)]
 mod tests;
 mod value;
 mod weights;
 mod wire;
+mod write;
 
 pub use linear::{LinearLayer, LinearLayers};
 pub use model::Model;
 pub use operators::NodeName;
 pub use range::OutputRange;
 pub use rewrite::{Offer, Rewrite};
+pub use save::Weights;
 pub use value::{Dim, Element, ValueInfo};
 
 #[cfg(test)]

@@ -56,7 +56,7 @@ impl Model {
         Self::parse(name.into(), None, bytes).at(|| name)
     }
 
-    fn parse(name: String, path: Option<&Path>, bytes: Bytes) -> Result<Self> {
+    pub(super) fn parse(name: String, path: Option<&Path>, bytes: Bytes) -> Result<Self> {
         if bytes.len() as u64 > MAX_FILE_BYTES {
             return Err(too_large(bytes.len() as u64));
         }
@@ -86,10 +86,17 @@ impl Model {
         &self.name
     }
 
-    /// Where it was read from; `None` if embedded.
+    /// Where it, or the model that it was made from, was read; `None` if embedded. The files of
+    /// weights are named from the folder of this path.
     #[must_use]
     pub fn path(&self) -> Option<&Path> {
         self.path.as_deref()
+    }
+
+    /// The folder of [`Model::path`], from which files of weights are named; `None` if embedded.
+    #[must_use]
+    pub fn folder(&self) -> Option<&Path> {
+        self.path().map(external::folder)
     }
 
     /// The bytes of the main file.

@@ -15,11 +15,16 @@ use crate::error::{Error, Kind, Result};
 use crate::graph::Element;
 use crate::recipe::Precision;
 
+/// By this setting ONNX Runtime finds the external data of a model that it was given in memory.
+const EXTERNAL_FOLDER: &str = "session.model_external_initializers_file_folder_path";
+
 /// Where a session reads its model from.
 #[derive(Debug, Clone, Copy)]
 pub enum ModelSource<'a> {
     /// The bytes of a model that has no external data.
     Memory(&'a [u8]),
+    /// The bytes of a model, and the folder that its external data is named from.
+    MemoryWithFolder(&'a [u8], &'a Path),
     /// A file, beside which external data lies.
     File(&'a Path),
 }
@@ -92,8 +97,19 @@ impl Session {
                     .help("check its driver and libraries, or use --provider cpu")
             })?;
         }
+        if let ModelSource::MemoryWithFolder(_, folder) = model {
+            let path = folder.to_str().ok_or_else(|| {
+                let message = format!("{} is not written in UTF-8", folder.display());
+                Error::new(Kind::Argument, message).help("move the model to another folder")
+            })?;
+            builder = builder
+                .with_config_entry(EXTERNAL_FOLDER, path)
+                .map_err(|e| failed(&e, "cannot set session options"))?;
+        }
         let session = match model {
-            ModelSource::Memory(bytes) => builder.commit_from_memory(bytes),
+            ModelSource::Memory(bytes) | ModelSource::MemoryWithFolder(bytes, _) => {
+                builder.commit_from_memory(bytes)
+            }
             ModelSource::File(path) => builder.commit_from_file(path),
         };
         let inner = session.map_err(|error| {
