@@ -8,10 +8,10 @@ use std::path::PathBuf;
 
 use bytes::Bytes;
 
-use super::write::Plan;
-use super::{MAX_FILE_BYTES, Model, external, scope};
 use super::constant::floats;
 use super::proto::{EXTERNAL, GraphProto, ModelProto, NodeProto, TensorProto};
+use super::write::Plan;
+use super::{MAX_FILE_BYTES, Model, external, scope};
 use crate::error::{Error, Kind, Result, ResultExt};
 
 /// The messages of a model, free to change. [`Draft::finish`] checks what came of it.
@@ -68,6 +68,11 @@ impl Draft {
     /// The main graph, to change.
     pub fn graph_mut(&mut self) -> &mut GraphProto {
         self.proto.graph.as_mut().expect("a checked model has a graph")
+    }
+
+    /// The whole model, to change.
+    pub fn proto_mut(&mut self) -> &mut ModelProto {
+        &mut self.proto
     }
 
     /// A name that nothing in the main graph has yet, beginning with `stem`.
@@ -129,14 +134,18 @@ impl Draft {
     pub fn finish(mut self) -> Result<Model> {
         scope::sort(self.graph_mut());
         scope::check(&self.proto).at(|| &self.name)?;
-        let plan = Plan::of(&self.original, &self.proto).at(|| &self.name)?;
+        let bytes = self.bytes().at(|| &self.name)?;
+        Model::parse(self.name.clone(), self.path.as_deref(), bytes).at(|| &self.name)
+    }
+
+    /// The model as bytes, whatever has become of it.
+    pub fn bytes(&self) -> Result<Bytes> {
+        let plan = Plan::of(&self.original, &self.proto)?;
         if plan.len() > MAX_FILE_BYTES {
             let message = format!("the edited model has {} bytes", plan.len());
             return Err(Error::new(Kind::Limit, message)
-                .help("edit a model whose weights lie in a file beside it (external data)")
-                .at(&self.name));
+                .help("edit a model whose weights lie in a file beside it (external data)"));
         }
-        let bytes = plan.bytes();
-        Model::parse(self.name.clone(), self.path.as_deref(), bytes).at(|| &self.name)
+        Ok(plan.bytes())
     }
 }
