@@ -2,7 +2,7 @@
 
 use crate::error::{Result, ResultExt};
 use crate::graph::Model;
-use crate::runtime::{ModelSource, Runtime, Session, SessionOptions, Tensor, TensorView};
+use crate::runtime::{Runtime, Session, SessionOptions, Tensor, TensorView};
 use crate::sample::{BlockInputs, Column};
 
 use super::contract::Contract;
@@ -40,7 +40,8 @@ impl Generator {
         let size = i64::try_from(rows_a_call).unwrap_or(i64::MAX);
         let symbols = contract.batch_symbols.iter();
         options.dimensions.extend(symbols.map(|symbol| (symbol.clone(), size)));
-        let mut session = Session::open(runtime, source(model), &options).at(name)?;
+        let model = model.loadable()?;
+        let mut session = Session::open(runtime, (&model).into(), &options).at(name)?;
 
         let mut inputs = Vec::with_capacity(contract.inputs.len());
         for input in &contract.inputs {
@@ -122,17 +123,6 @@ impl Generator {
             self.session.bind_input(&input.name, tensor)?;
         }
         Ok(())
-    }
-}
-
-/// What was checked is what runs: the bytes in memory, which may be edited ones, with the files of
-/// weights from the folder that they were checked in.
-pub(super) fn source(model: &Model) -> ModelSource<'_> {
-    match model.folder() {
-        Some(folder) if !model.external_files().is_empty() => {
-            ModelSource::MemoryWithFolder(model.bytes(), folder)
-        }
-        _ => ModelSource::Memory(model.bytes()),
     }
 }
 

@@ -73,6 +73,11 @@ impl Draft {
         self.proto.graph.as_mut().expect("a checked model has a graph")
     }
 
+    /// The whole model, to change.
+    pub fn proto_mut(&mut self) -> &mut ModelProto {
+        &mut self.proto
+    }
+
     /// The floats of a constant of this model, in whatever file they lie.
     pub fn floats(&self, tensor: &TensorProto) -> Option<Vec<f32>> {
         match tensor.data_location {
@@ -141,15 +146,19 @@ impl Draft {
     pub fn finish(mut self) -> Result<Model> {
         scope::sort(self.graph_mut());
         scope::check(&self.proto).at(|| &self.name)?;
-        let plan = Plan::of(&self.original, &self.proto).at(|| &self.name)?;
+        let bytes = self.bytes().at(|| &self.name)?;
+        Model::parse(self.name.clone(), self.path.as_deref(), bytes).at(|| &self.name)
+    }
+
+    /// The model as bytes, whatever has become of it.
+    pub fn bytes(&self) -> Result<Bytes> {
+        let plan = Plan::of(&self.original, &self.proto)?;
         if plan.len() > MAX_FILE_BYTES {
             let message = format!("the edited model has {} bytes", plan.len());
             return Err(Error::new(Kind::Limit, message)
-                .help("edit a model whose weights lie in a file beside it (external data)")
-                .at(&self.name));
+                .help("edit a model whose weights lie in a file beside it (external data)"));
         }
-        let bytes = plan.bytes();
-        Model::parse(self.name.clone(), self.path.as_deref(), bytes).at(|| &self.name)
+        Ok(plan.bytes())
     }
 }
 

@@ -1,8 +1,8 @@
 //! A model with one of its inner tensors as a further output.
 
-use super::Model;
 use super::draft::Draft;
 use super::proto::{TensorType, TypeProto, TypeValue, ValueInfoProto};
+use super::{Element, Model};
 use crate::error::{Error, Kind, Result};
 
 /// How many names an error lists.
@@ -26,20 +26,20 @@ impl Model {
         if !tensors.contains(&name) {
             return Err(unknown(name, &tensors).at(self.name()));
         }
+        // The runtime finds the shape; the type has to be said.
+        let element = self.shapes(&[]).ok().and_then(|shapes| shapes.element(name));
+        let elem_type = element.unwrap_or(Element::F32).to_onnx();
         let mut draft = Draft::of(self);
         let graph = draft.graph_mut();
         if graph.output.iter().all(|output| output.name != name) {
             let declared = graph.value_info.iter().find(|value| value.name == name);
-            let output = declared.cloned().unwrap_or_else(|| {
-                // The runtime finds the shape; the type has to be said.
-                ValueInfoProto {
-                    name: name.to_owned(),
-                    r#type: Some(TypeProto {
-                        value: Some(TypeValue::Tensor(TensorType { elem_type: 1, shape: None })),
-                        ..Default::default()
-                    }),
+            let output = declared.cloned().unwrap_or_else(|| ValueInfoProto {
+                name: name.to_owned(),
+                r#type: Some(TypeProto {
+                    value: Some(TypeValue::Tensor(TensorType { elem_type, shape: None })),
                     ..Default::default()
-                }
+                }),
+                ..Default::default()
             });
             graph.output.push(output);
         }

@@ -90,16 +90,8 @@ pub(super) fn inside(tensor: &TensorProto, path: &Path) -> Result<TensorProto> {
     })
 }
 
-/// The folder that a model at `path` lies in, as the caller named it.
-pub(super) fn folder(path: &Path) -> &Path {
-    match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent,
-        _ => Path::new("."),
-    }
-}
-
 /// Where a model may have its files.
-struct Folders {
+pub(super) struct Folders {
     /// The folder as the caller named it: locations are relative to it.
     base: PathBuf,
     /// The same, canonical; and where the model file really is, if it is reached by a link, as
@@ -108,17 +100,31 @@ struct Folders {
 }
 
 impl Folders {
-    fn of(path: &Path) -> Result<Self> {
+    /// Of the model at `path`.
+    pub fn of(path: &Path) -> Result<Self> {
         let canonical =
             |path: &Path| path.canonicalize().map_err(|error| Error::io(path, "resolve", error));
-        let base = folder(path).to_path_buf();
+        let base = match path.parent() {
+            Some(parent) if !parent.as_os_str().is_empty() => parent.to_path_buf(),
+            _ => PathBuf::from("."),
+        };
         let mut real = canonical(path)?;
         real.pop();
         Ok(Self { allowed: [canonical(&base)?, real], base })
     }
 
+    /// The folder as the caller named it.
+    pub fn base(&self) -> &Path {
+        &self.base
+    }
+
+    /// The same, canonical.
+    pub fn canonical(&self) -> &Path {
+        &self.allowed[0]
+    }
+
     /// The canonical path of `location`, which must be a file inside the folder.
-    fn resolve(&self, location: &str) -> Result<PathBuf> {
+    pub fn resolve(&self, location: &str) -> Result<PathBuf> {
         let refuse = |why: &str| {
             Error::new(Kind::Model, format!("its data is at `{location}`, {why}"))
                 .help("external data must be a file in the model's own folder, named without `..`")

@@ -22,6 +22,7 @@ mod external;
 mod flow;
 mod labels;
 mod linear;
+mod loadable;
 mod model;
 mod operators;
 mod proto;
@@ -29,6 +30,8 @@ mod range;
 mod rewrite;
 mod save;
 mod scope;
+mod shape;
+mod tensors;
 #[cfg(test)]
 mod tests;
 mod value;
@@ -37,11 +40,13 @@ mod wire;
 mod write;
 
 pub use linear::{LinearLayer, LinearLayers};
+pub use loadable::Loadable;
 pub use model::Model;
 pub use operators::NodeName;
 pub use range::OutputRange;
 pub use rewrite::{Offer, Rewrite};
 pub use save::Weights;
+pub use shape::Shapes;
 pub use value::{Dim, Element, ValueInfo};
 
 #[cfg(test)]

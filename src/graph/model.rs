@@ -86,17 +86,11 @@ impl Model {
         &self.name
     }
 
-    /// Where it, or the model that it was made from, was read; `None` if embedded. The files of
-    /// weights are named from the folder of this path.
+    /// Where it, or the model that it was made from, was read; `None` if embedded. Files of
+    /// weights are named from its folder.
     #[must_use]
     pub fn path(&self) -> Option<&Path> {
         self.path.as_deref()
-    }
-
-    /// The folder of [`Model::path`], from which files of weights are named; `None` if embedded.
-    #[must_use]
-    pub fn folder(&self) -> Option<&Path> {
-        self.path().map(external::folder)
     }
 
     /// The bytes of the main file.

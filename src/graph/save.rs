@@ -16,7 +16,8 @@ use bytes::Bytes;
 
 use super::constant::elements;
 use super::external;
-use super::proto::{EXTERNAL, GraphProto, ModelProto, StringStringEntryProto, TensorProto};
+use super::proto::{EXTERNAL, ModelProto, StringStringEntryProto, TensorProto};
+use super::tensors::{Home, each_tensor};
 use super::value::Element;
 use super::write::Plan;
 use super::{MAX_FILE_BYTES, Model};
@@ -26,7 +27,7 @@ use crate::whole_file::WholeFile;
 /// Where weights begin in their file: at the pages of most machines.
 const ALIGNMENT: u64 = 4096;
 
-/// Smaller tensors, such as shapes, stay in a model that is too large for one file.
+/// Smaller tensors stay inside: among them are shapes, which runtimes want to see at once.
 const LEAST_MOVED: u64 = 1024;
 
 /// The largest file that every protobuf reader takes: sizes are signed 32-bit numbers there.
@@ -41,7 +42,8 @@ pub enum Weights {
     AsTheyAre,
     /// None: all are inside.
     Inside,
-    /// Those that are in other files now, and initializers of at least so many bytes.
+    /// Those that are in other files now, and initializers of at least so many bytes; those below
+    /// 1 KiB stay, as runtimes want to see shapes at once.
     Beside(u64),
 }
 
@@ -76,7 +78,7 @@ impl Model {
             }
             Weights::AsTheyAre if size(&proto)? <= max_bytes => Some(u64::MAX),
             Weights::AsTheyAre => Some(LEAST_MOVED),
-            Weights::Beside(bytes) => Some(bytes),
+            Weights::Beside(bytes) => Some(bytes.max(LEAST_MOVED)),
         }
         .map(|least| Beside::new(path, self.path(), least));
 
@@ -107,15 +109,6 @@ impl Model {
         }
         main.finish()
     }
-}
-
-/// Where a tensor is in a model: runtimes take weights from files for initializers of graphs.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Home {
-    /// An initializer of the main graph.
-    Main,
-    /// Anywhere else.
-    Inner,
 }
 
 /// The file of weights that is being written.
@@ -202,61 +195,9 @@ fn data_name(path: &Path) -> Result<String> {
     // As reading has it: the name is part of the model, which must mean the same on all systems.
     let name = name.filter(|name| !name.contains(['\\', ':', '\0']));
     name.map(|name| format!("{name}.data")).ok_or_else(|| {
-        let message =
-            format!("{} is no name that a model can call its weights by", path.display());
+        let message = format!("{} is no name that a model can call its weights by", path.display());
         Error::new(Kind::Argument, message).help("name it with letters, digits and dots")
     })
-}
-
-/// Shows `visit` every tensor of the model. Graphs nest no deeper than messages may.
-fn each_tensor(
-    model: &mut ModelProto,
-    visit: &mut dyn FnMut(&mut TensorProto, Home) -> Result<()>,
-) -> Result<()> {
-    for graph in &mut model.graph {
-        for tensor in &mut graph.initializer {
-            visit(tensor, Home::Main)?;
-        }
-        let mut inner = |tensor: &mut TensorProto| visit(tensor, Home::Inner);
-        each_in_nodes(&mut graph.node, &mut inner)?;
-        each_sparse(graph, &mut inner)?;
-    }
-    let mut inner = |tensor: &mut TensorProto| visit(tensor, Home::Inner);
-    for function in &mut model.functions {
-        each_in_nodes(&mut function.node, &mut inner)?;
-    }
-    Ok(())
-}
-
-fn each_in_nodes(
-    nodes: &mut [super::proto::NodeProto],
-    visit: &mut dyn FnMut(&mut TensorProto) -> Result<()>,
-) -> Result<()> {
-    for attribute in nodes.iter_mut().flat_map(|node| &mut node.attribute) {
-        for tensor in attribute.t.iter_mut().chain(&mut attribute.tensors) {
-            visit(tensor)?;
-        }
-        for graph in attribute.g.iter_mut().chain(&mut attribute.graphs) {
-            for tensor in &mut graph.initializer {
-                visit(tensor)?;
-            }
-            each_in_nodes(&mut graph.node, visit)?;
-            each_sparse(graph, visit)?;
-        }
-    }
-    Ok(())
-}
-
-fn each_sparse(
-    graph: &mut GraphProto,
-    visit: &mut dyn FnMut(&mut TensorProto) -> Result<()>,
-) -> Result<()> {
-    for sparse in &mut graph.sparse_initializer {
-        for tensor in sparse.values.iter_mut().chain(&mut sparse.indices) {
-            visit(tensor)?;
-        }
-    }
-    Ok(())
 }
 
 /// The bytes of all weights in other files.
@@ -304,4 +245,138 @@ fn raw(tensor: &TensorProto) -> Option<Cow<'_, [u8]>> {
 
 fn low<const N: usize, const M: usize>(numbers: impl Iterator<Item = [u8; M]>) -> Vec<u8> {
     numbers.flat_map(|bytes| bytes.into_iter().take(N)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::path::PathBuf;
+
+    use super::*;
+    use crate::graph::build;
+
+    /// A folder with `m.onnx`, one of whose weights is in `w.bin`, and the other inside.
+    fn written() -> (tempfile::TempDir, PathBuf) {
+        let folder = tempfile::tempdir().unwrap();
+        let mut proto = build::small();
+        let graph = proto.graph.as_mut().unwrap();
+        graph.initializer[0] = build::external("weight", &[8, 48], "w.bin");
+        graph.initializer.push(build::floats("bias", &[600], &[0.25; 600]));
+        fs::write(folder.path().join("w.bin"), (0..384).flat_map(weight).collect::<Vec<_>>())
+            .unwrap();
+        let path = folder.path().join("m.onnx");
+        fs::write(&path, prost::Message::encode_to_vec(&proto)).unwrap();
+        (folder, path)
+    }
+
+    fn weight(number: u16) -> [u8; 4] {
+        f32::from(number).to_le_bytes()
+    }
+
+    /// The name, location, offset and first number of each tensor.
+    fn tensors(model: &Model) -> Vec<(String, String, u64, f32)> {
+        let tensors = &model.proto().graph.as_ref().unwrap().initializer;
+        let of = |tensor: &TensorProto| {
+            let entry = |key| {
+                let entry = tensor.external_data.iter().find(|entry| entry.key == key);
+                entry.map_or("", |entry| &entry.value).to_owned()
+            };
+            let data = match tensor.data_location {
+                EXTERNAL => external::inside(tensor, model.path().unwrap()).unwrap(),
+                _ => tensor.clone(),
+            };
+            let data = raw(&data).unwrap();
+            let first = f32::from_le_bytes(data[4..8].try_into().unwrap());
+            let offset = entry("offset").parse().unwrap_or(0);
+            (tensor.name.clone(), entry("location"), offset, first)
+        };
+        tensors.iter().filter(|tensor| tensor.data_type == 1).map(of).collect()
+    }
+
+    fn of(rows: &[(&str, &str, u64, f32)]) -> Vec<(String, String, u64, f32)> {
+        rows.iter().map(|&(name, at, offset, v)| (name.into(), at.into(), offset, v)).collect()
+    }
+
+    #[test]
+    fn weights_go_where_they_were_asked_to() {
+        let (folder, path) = written();
+        let model = Model::read(&path).unwrap();
+        let copy = |weights| {
+            let folder = tempfile::tempdir().unwrap();
+            let path = folder.path().join("copy.onnx");
+            model.write_to(&path, weights).unwrap();
+            let model = Model::read(&path).unwrap();
+            let mut files: Vec<_> = fs::read_dir(folder.path())
+                .unwrap()
+                .map(|file| file.unwrap().file_name().into_string().unwrap())
+                .collect();
+            files.sort();
+            (files, tensors(&model))
+        };
+        let (data, two) = ("copy.onnx.data", ["copy.onnx", "copy.onnx.data"]);
+        let rows = of(&[("weight", data, 0, 1.0), ("bias", "", 0, 0.25)]);
+        assert_eq!(copy(Weights::AsTheyAre), (two.map(String::from).to_vec(), rows));
+        let rows = of(&[("weight", data, 0, 1.0), ("bias", data, 4096, 0.25)]);
+        assert_eq!(copy(Weights::Beside(2400)), (two.map(String::from).to_vec(), rows));
+        let rows = of(&[("weight", data, 0, 1.0), ("bias", "", 0, 0.25)]);
+        assert_eq!(copy(Weights::Beside(2401)).1, rows);
+        let rows = of(&[("weight", "", 0, 1.0), ("bias", "", 0, 0.25)]);
+        assert_eq!(copy(Weights::Inside), (vec!["copy.onnx".into()], rows));
+        drop(folder);
+        let error = model.write_to(&path, Weights::AsTheyAre).unwrap_err();
+        assert_eq!(error.kind(), Kind::Io, "{error}");
+    }
+
+    #[test]
+    fn a_model_may_be_written_over_itself() {
+        let (_folder, path) = written();
+        for weights in [Weights::Beside(0), Weights::Beside(0), Weights::AsTheyAre] {
+            Model::read(&path).unwrap().write_to(&path, weights).unwrap();
+            let data = "m.onnx.data";
+            let rows = [("weight", data, 0, 1.0), ("bias", data, 8192, 0.25)];
+            assert_eq!(tensors(&Model::read(&path).unwrap()), of(&rows));
+        }
+    }
+
+    #[test]
+    fn a_model_too_large_for_one_file_becomes_two() {
+        let (_folder, path) = written();
+        let model = Model::read(&path).unwrap();
+        let copy = path.with_file_name("copy.onnx");
+        let error = model.write_within(&copy, Weights::Inside, 3000).unwrap_err();
+        assert!(error.is_limit() && error.to_string().contains("more than 3000"), "{error}");
+        model.write_within(&copy, Weights::AsTheyAre, 1000).unwrap();
+        let data = "copy.onnx.data";
+        let rows = [("weight", data, 0, 1.0), ("bias", data, 4096, 0.25)];
+        assert_eq!(tensors(&Model::read(&copy).unwrap()), of(&rows));
+        fs::remove_file(&copy).unwrap();
+        let error = model.write_within(&copy, Weights::AsTheyAre, 10).unwrap_err();
+        assert!(error.is_limit() && !copy.exists(), "{error}");
+    }
+
+    #[test]
+    fn names_that_a_model_could_not_hold() {
+        let model = build::read(&build::small()).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a:b.onnx");
+        let error = model.write_to(&path, Weights::Beside(0)).unwrap_err();
+        assert_eq!(error.kind(), Kind::Argument, "{error}");
+        model.write_to(&path, Weights::AsTheyAre).unwrap();
+        assert_eq!(fs::read(&path).unwrap(), model.bytes()[..]);
+    }
+
+    #[test]
+    fn numbers_in_typed_fields_become_their_bytes() {
+        let of = |data_type, numbers: &[i32]| {
+            let tensor =
+                TensorProto { data_type, int32_data: numbers.to_vec(), ..Default::default() };
+            raw(&tensor).unwrap().into_owned()
+        };
+        assert_eq!(of(3, &[-1, 2]), [255, 2]);
+        assert_eq!(of(10, &[0x3c00]), [0, 0x3c]);
+        assert_eq!(of(6, &[-2]), [254, 255, 255, 255]);
+        let long = TensorProto { data_type: 12, uint64_data: vec![7], ..Default::default() };
+        assert_eq!(raw(&long).unwrap().as_ref(), [7, 0, 0, 0]);
+        assert!(raw(&TensorProto { data_type: 8, ..Default::default() }).is_none());
+    }
 }

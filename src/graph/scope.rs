@@ -104,7 +104,7 @@ struct Scope<'a> {
 /// [`Kind::Model`] with the node and the tensor.
 pub(super) fn check(model: &ModelProto) -> Result<()> {
     let mut scopes = Vec::new();
-    for graph in &model.graph {
+    if let Some(graph) = &model.graph {
         scopes.push(Scope::of_graph(graph, None)?);
     }
     for function in &model.functions {
@@ -211,10 +211,7 @@ mod tests {
         refused(&of(nodes), "Tanh `Tanh_image` reads `grid`, which nothing makes");
         refused(&of(vec![]), "the graph's output is `image`, which nothing makes");
         let nodes = vec![node("Tanh", &["a"], &["image"]), node("Relu", &["z"], &["a"])];
-        refused(
-            &of(nodes),
-            "Tanh `Tanh_image` reads `a`, which only Relu `Relu_a` makes after it",
-        );
+        refused(&of(nodes), "Tanh `Tanh_image` reads `a`, which only Relu `Relu_a` makes after it");
     }
 
     #[test]
@@ -225,7 +222,10 @@ mod tests {
             build::model(vec![node("Relu", &["z"], &["a"]), outer], vec![])
         };
         check(&of("a")).unwrap();
-        refused(&of("image"), "Neg `Neg_inner` reads `image`, which only If `If_image` makes after it");
+        refused(
+            &of("image"),
+            "Neg `Neg_inner` reads `image`, which only If `If_image` makes after it",
+        );
         refused(&of("b"), "Neg `Neg_inner` reads `b`, which nothing makes");
     }
 
@@ -247,7 +247,8 @@ mod tests {
         assert_eq!(order, ["a", "c", "b", "late", "image"]);
         graph.node[0].input = vec!["image".into()];
         sort(graph);
-        let made: HashSet<_> = model.graph.iter().flat_map(|g| &g.node).map(|n| &n.output[0]).collect();
+        let made: HashSet<_> =
+            model.graph.iter().flat_map(|g| &g.node).map(|n| &n.output[0]).collect();
         assert_eq!(made.len(), 5);
         assert!(check(&model).unwrap_err().to_string().contains("makes after it"));
     }

@@ -12,7 +12,7 @@ use super::provider::Provider;
 use super::tensor::{Tensor, element_of};
 use super::{Runtime, failed};
 use crate::error::{Error, Kind, Result};
-use crate::graph::Element;
+use crate::graph::{Element, Loadable};
 use crate::recipe::Precision;
 
 /// By this setting ONNX Runtime finds the external data of a model that it was given in memory.
@@ -27,6 +27,15 @@ pub enum ModelSource<'a> {
     MemoryWithFolder(&'a [u8], &'a Path),
     /// A file, beside which external data lies.
     File(&'a Path),
+}
+
+impl<'a> From<&'a Loadable> for ModelSource<'a> {
+    fn from(model: &'a Loadable) -> Self {
+        match &model.folder {
+            Some(folder) => Self::MemoryWithFolder(&model.bytes, folder),
+            None => Self::Memory(&model.bytes),
+        }
+    }
 }
 
 /// How a session runs.
