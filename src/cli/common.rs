@@ -11,6 +11,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::error::{Error, Kind, Result};
+use crate::generate::execution::Rewrites;
 use crate::load::{Dataset, Options, Stop, read_recipe};
 use crate::recipe::{Dtype, Layout, Output, PixelKind, Recipe};
 use crate::runtime::{Provider, Search};
@@ -28,9 +29,13 @@ pub(super) struct EngineArgs {
     /// Execution providers in order of preference: cpu, cuda, tensorrt
     #[arg(long, value_name = "NAME", value_delimiter = ',', help_heading = "Engine")]
     pub provider: Vec<Provider>,
-    /// Threads inside one generator call
-    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..), help_heading = "Engine")]
-    pub threads: u16,
+    /// Threads inside one generator call [default: as tuned, or 1]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..), help_heading = "Engine")]
+    pub threads: Option<u16>,
+    /// Exact edits of the generator's graph: auto (as tuned, or by rule), none, or a list such as
+    /// phases,epilogue; NAME@NODE for one node
+    #[arg(long, default_value = "auto", value_name = "auto|none|LIST", help_heading = "Engine")]
+    pub rewrites: Rewrites,
     /// Puts a setting over the recipe, such as views.count=4
     #[arg(long = "set", value_name = "KEY=VALUE", help_heading = "Engine")]
     pub settings: Vec<String>,
@@ -41,7 +46,8 @@ impl EngineArgs {
         Options {
             search: Search { explicit: self.ort.clone(), ..Search::default() },
             providers: self.provider.clone(),
-            threads: usize::from(self.threads),
+            threads: self.threads.map(usize::from),
+            rewrites: self.rewrites.clone(),
             settings: self.settings.clone(),
         }
     }
@@ -72,7 +78,7 @@ pub(super) struct LoaderArgs {
     /// Samples a batch
     #[arg(long, default_value_t = 256, value_name = "N", help_heading = "Loader")]
     pub batch: usize,
-    /// Generator sessions, each on its own thread [default: one a core]
+    /// Generator sessions, each on its own thread [default: as tuned, or one a core]
     #[arg(long, value_name = "N", help_heading = "Loader")]
     pub workers: Option<usize>,
     /// Batches made ahead of the consumer

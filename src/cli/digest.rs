@@ -10,8 +10,8 @@ use crate::load::SampleDigests;
 
 /// Hash the delivered bytes, sample by sample and together
 ///
-/// The digest of a range depends on the recipe, the model and the runtime alone: batch size,
-/// workers, prefetch and ranks do not change it.
+/// The digest of a range depends on the recipe, the model, its rewrites and the runtime alone:
+/// batch size, workers, prefetch and ranks do not change it.
 #[derive(Debug, clap::Args)]
 pub(super) struct DigestArgs {
     /// A recipe, or builtin:NAME
@@ -71,6 +71,7 @@ pub(super) fn run(args: &DigestArgs, json: bool) -> Result<()> {
             "blake3": together,
             "samples": digests.iter().collect::<Vec<_>>(),
             "runtime": dataset.runtime().version(),
+            "rewrites": dataset.rewrites(),
         }));
     }
     let mut text = String::new();

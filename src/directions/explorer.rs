@@ -70,7 +70,7 @@ impl Explorer {
     pub(super) fn session_options(&self) -> SessionOptions {
         SessionOptions {
             providers: self.options.providers.clone(),
-            threads: self.options.threads,
+            threads: self.options.threads.unwrap_or(1),
             precision: self.recipe().generator.precision,
             dimensions: Vec::new(),
         }

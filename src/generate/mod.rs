@@ -8,6 +8,7 @@
 mod builtin;
 mod contract;
 pub mod doctor;
+pub mod execution;
 mod generator;
 pub mod infer;
 mod probe;

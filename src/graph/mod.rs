@@ -17,8 +17,10 @@ mod build;
 mod check;
 mod constant;
 mod draft;
+mod epilogue;
 mod expose;
 mod external;
+mod fixed;
 mod flow;
 mod labels;
 mod linear;
@@ -33,6 +35,7 @@ mod value;
 mod weights;
 mod wire;
 
+pub use epilogue::{Delivered, Epilogue};
 pub use linear::{LinearLayer, LinearLayers};
 pub use model::Model;
 pub use operators::NodeName;

@@ -29,6 +29,7 @@ mod python;
 mod session;
 mod tensor;
 
+pub use cache::cache_folder;
 pub use install::install;
 pub use locate::{Candidate, Origin, Search, Verdict, candidates};
 pub use open::Runtime;
