@@ -2,10 +2,10 @@
 //!
 //! Weights stay slices of the file that they came from; only what is changed is allocated.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 
 use super::Model;
-use super::constant::floats;
+use super::constant::is_standard;
 use super::proto::{GraphProto, ModelProto, NodeProto, TensorProto};
 use crate::error::Result;
 
@@ -14,7 +14,7 @@ use crate::error::Result;
 pub(super) struct Draft {
     name: String,
     proto: ModelProto,
-    /// Every name in the main graph, so that new ones are new.
+    /// Every name in the main graph and the graphs inside it, so that new ones are new.
     names: HashSet<String>,
 }
 
@@ -29,18 +29,21 @@ impl Draft {
     /// A copy of `model` to edit.
     pub fn of(model: &Model) -> Self {
         let proto = model.proto().clone();
-        let graph = proto.graph.iter();
-        let names = graph
-            .flat_map(|graph| {
-                let tensors = graph.initializer.iter().map(|tensor| &tensor.name);
-                let values = graph.input.iter().chain(&graph.output).map(|value| &value.name);
-                let nodes = graph.node.iter();
-                let of_node = |node: &'_ NodeProto| -> Vec<String> {
-                    node.input.iter().chain(&node.output).chain([&node.name]).cloned().collect()
-                };
-                tensors.chain(values).cloned().chain(nodes.flat_map(of_node))
-            })
-            .collect();
+        let mut names = HashSet::new();
+        // Graphs inside nodes see the names around them, so theirs count too.
+        let mut waiting: Vec<&GraphProto> = proto.graph.iter().collect();
+        while let Some(graph) = waiting.pop() {
+            names.extend(graph.initializer.iter().map(|tensor| tensor.name.clone()));
+            let sparse =
+                graph.sparse_initializer.iter().filter_map(|tensor| tensor.values.as_ref());
+            names.extend(sparse.map(|values| values.name.clone()));
+            let values = graph.input.iter().chain(&graph.output).chain(&graph.value_info);
+            names.extend(values.map(|value| value.name.clone()));
+            for node in &graph.node {
+                names.extend(node.input.iter().chain(&node.output).chain([&node.name]).cloned());
+                waiting.extend(subgraphs(node));
+            }
+        }
         Self { name: model.name().to_owned(), proto, names }
     }
 
@@ -55,7 +58,13 @@ impl Draft {
         self.proto.graph.as_mut().expect("a checked model has a graph")
     }
 
-    /// A name that nothing in the main graph has yet, beginning with `stem`.
+    /// The version of the standard operators.
+    pub fn opset(&self) -> i64 {
+        let mut sets = self.proto.opset_import.iter();
+        sets.find(|set| is_standard(&set.domain)).map_or(1, |set| set.version)
+    }
+
+    /// A name that nothing in the model's graphs has yet, beginning with `stem`.
     pub fn fresh(&mut self, stem: &str) -> String {
         let mut name = stem.to_owned();
         let mut number = 1;
@@ -64,15 +73,6 @@ impl Draft {
             number += 1;
         }
         name
-    }
-
-    /// The initializer named `name`, if it is one, of floats, in the main file.
-    pub fn floats(&self, name: &str) -> Option<Floats> {
-        let tensor = self.graph().initializer.iter().find(|tensor| tensor.name == name)?;
-        let dims: Option<Vec<usize>> =
-            tensor.dims.iter().map(|dim| usize::try_from(*dim).ok()).collect();
-        let constant = Floats { dims: dims?, values: floats(tensor)? };
-        (constant.values.len() == constant.dims.iter().product::<usize>()).then_some(constant)
     }
 
     /// Adds an `f32` initializer under a fresh name, which it gives.
@@ -90,15 +90,23 @@ impl Draft {
         name
     }
 
-    /// By tensor: the nodes of the main graph that read it, as positions.
-    pub fn readers(&self) -> HashMap<String, Vec<usize>> {
-        let mut readers: HashMap<String, Vec<usize>> = HashMap::new();
-        for (position, node) in self.graph().node.iter().enumerate() {
-            for input in node.input.iter().filter(|input| !input.is_empty()) {
-                readers.entry(input.clone()).or_default().push(position);
-            }
-        }
-        readers
+    /// Adds an `i64` initializer, a list, under a fresh name, which it gives.
+    pub fn add_ints(&mut self, stem: &str, values: &[i64]) -> String {
+        let name = self.fresh(stem);
+        let raw: Vec<u8> = values.iter().flat_map(|value| value.to_le_bytes()).collect();
+        self.graph_mut().initializer.push(TensorProto {
+            name: name.clone(),
+            dims: vec![i64::try_from(values.len()).unwrap_or(i64::MAX)],
+            data_type: 7,
+            raw_data: Some(raw.into()),
+            ..Default::default()
+        });
+        name
+    }
+
+    /// Puts `nodes` in the place of the one at `position`.
+    pub fn replace(&mut self, position: usize, nodes: Vec<NodeProto>) {
+        self.graph_mut().node.splice(position..=position, nodes);
     }
 
     /// Checks what has become of the model.
@@ -109,4 +117,9 @@ impl Draft {
         use prost::Message;
         Model::from_bytes(&self.name, self.proto.encode_to_vec().into())
     }
+}
+
+/// The graphs that `node` holds as attributes.
+pub(super) fn subgraphs(node: &NodeProto) -> impl Iterator<Item = &GraphProto> {
+    node.attribute.iter().flat_map(|attribute| attribute.g.iter().chain(&attribute.graphs))
 }
