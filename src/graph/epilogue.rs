@@ -116,10 +116,10 @@ impl Model {
         }
         let image: Vec<Dimension> =
             std::iter::once(rows.clone()).chain(shaped(to).map(fixed)).collect();
-        draft.graph_mut().output.splice(
-            place..=place,
-            [value(&bytes, BYTE, image), value(&sums, FLOAT, vec![rows])],
-        );
+        draft
+            .graph_mut()
+            .output
+            .splice(place..=place, [value(&bytes, BYTE, image), value(&sums, FLOAT, vec![rows])]);
         Ok((draft.finish()?, Delivered { bytes, sums }))
     }
 }
@@ -132,12 +132,7 @@ struct Nodes<'d> {
 
 impl Nodes<'_> {
     /// A node with one output, whose name it gives.
-    fn node(
-        &mut self,
-        operator: &str,
-        inputs: &[&str],
-        attribute: Vec<AttributeProto>,
-    ) -> String {
+    fn node(&mut self, operator: &str, inputs: &[&str], attribute: Vec<AttributeProto>) -> String {
         let output = self.draft.fresh(&format!("{}_{}", self.stem, operator.to_lowercase()));
         let node = NodeProto {
             name: output.clone(),
@@ -200,10 +195,7 @@ fn value(name: &str, elem_type: i32, dim: Vec<Dimension>) -> ValueInfoProto {
     let tensor = TensorType { elem_type, shape: Some(TensorShapeProto { dim }) };
     ValueInfoProto {
         name: name.into(),
-        r#type: Some(TypeProto {
-            value: Some(TypeValue::Tensor(tensor)),
-            ..Default::default()
-        }),
+        r#type: Some(TypeProto { value: Some(TypeValue::Tensor(tensor)), ..Default::default() }),
         ..Default::default()
     }
 }
@@ -230,10 +222,13 @@ mod tests {
         for (interleave, shape) in [(false, "[batch, 3, 4, 4]"), (true, "[batch, 4, 4, 3]")] {
             let (edited, delivered) = model.with_epilogue(&epilogue(interleave)).unwrap();
             let outputs: Vec<_> = edited.outputs().iter().map(ToString::to_string).collect();
-            assert_eq!(outputs, [
-                format!("{}: u8 {shape}", delivered.bytes),
-                format!("{}: f32 [batch]", delivered.sums),
-            ]);
+            assert_eq!(
+                outputs,
+                [
+                    format!("{}: u8 {shape}", delivered.bytes),
+                    format!("{}: f32 [batch]", delivered.sums),
+                ]
+            );
         }
     }
 

@@ -106,7 +106,8 @@ impl Dataset {
             Ok(())
         })?;
         let sampler = Sampler::with_walks(&recipe, &contract.input_shapes(), &walks)?;
-        let (offers, profile, edits) = choose(&model, &contract, &recipe, &sampler, runtime, &options)?;
+        let (offers, profile, edits) =
+            choose(&model, &contract, &recipe, &sampler, runtime, &options)?;
         let execution = offers.carry_out(&model, &contract, &edits)?;
         let stream = Arc::new(Stream::new(&recipe, &execution.contract, digest, sampler)?);
         Ok(Self(Arc::new(Inner {

@@ -30,9 +30,8 @@ const OTHERS: [(&str, Change, &str); 2] = [
 impl Change {
     /// Every change with its name and what it does.
     pub fn all() -> impl Iterator<Item = (&'static str, Self, &'static str)> {
-        let rewrites = Rewrite::ALL.iter().map(|(name, rewrite, does)| {
-            (*name, Self::Node(*rewrite), *does)
-        });
+        let rewrites =
+            Rewrite::ALL.iter().map(|(name, rewrite, does)| (*name, Self::Node(*rewrite), *does));
         rewrites.chain(OTHERS)
     }
 
@@ -53,11 +52,13 @@ impl FromStr for Change {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self> {
-        Self::all().find(|(name, _, _)| *name == text).map(|(_, change, _)| change).ok_or_else(|| {
-            let known: Vec<_> = Self::all().map(|(name, _, _)| name).collect();
-            Error::new(Kind::Argument, format!("unknown rewrite `{text}`"))
-                .help(format!("known: auto, none, {}", known.join(", ")))
-        })
+        Self::all().find(|(name, _, _)| *name == text).map(|(_, change, _)| change).ok_or_else(
+            || {
+                let known: Vec<_> = Self::all().map(|(name, _, _)| name).collect();
+                Error::new(Kind::Argument, format!("unknown rewrite `{text}`"))
+                    .help(format!("known: auto, none, {}", known.join(", ")))
+            },
+        )
     }
 }
 
@@ -89,8 +90,11 @@ impl Edit {
     /// Whether both are ways to do the same node, so that one excludes the other.
     #[must_use]
     pub fn excludes(&self, other: &Self) -> bool {
-        let of_node = |edit: &Self| matches!(edit.rewrite, Change::Node(_));
-        of_node(self) && of_node(other) && self.node == other.node
+        let replaces = |edit: &Self| match edit.rewrite {
+            Change::Node(rewrite) => rewrite.replaces(),
+            Change::FixedInputs | Change::Epilogue => false,
+        };
+        self.node == other.node && replaces(self) && replaces(other)
     }
 
     /// The rewrite of a node that it is, if it is one.

@@ -66,12 +66,17 @@ impl Offers {
         if !model.external_files().is_empty() {
             return Ok(offers);
         }
-        let model = offers.lean.as_deref().unwrap_or(model);
+        if model.outputs().len() > 1 {
+            offers.lean = Some(Arc::new(model.only_outputs(&[&contract.output])?));
+        }
+        let lean = offers.lean.clone();
+        let model = lean.as_deref().unwrap_or(model);
         offers.edits = model.offers().into_iter().map(Edit::from).collect();
         for (place, input) in contract.inputs.iter().enumerate() {
             let role = &recipe.generator.inputs[input.column].1;
             if never_changes(role) {
-                offers.fixed[place] = Some(repeated(input, &block.columns[input.column], rows_a_call));
+                offers.fixed[place] =
+                    Some(repeated(input, &block.columns[input.column], rows_a_call));
                 let node = input.name.clone();
                 offers.edits.push(Edit { rewrite: Change::FixedInputs, node });
             }
@@ -105,7 +110,12 @@ impl Offers {
     ///
     /// # Errors
     /// [`Kind::Argument`] if one is not offered, or excludes another.
-    pub fn carry_out(&self, model: &Model, contract: &Contract, edits: &[Edit]) -> Result<Execution> {
+    pub fn carry_out(
+        &self,
+        model: &Model,
+        contract: &Contract,
+        edits: &[Edit],
+    ) -> Result<Execution> {
         for (number, edit) in edits.iter().enumerate() {
             let refuse = |why: String| {
                 Err(Error::new(Kind::Argument, format!("`{edit}` {why}")).at(&self.model))

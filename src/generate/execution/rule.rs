@@ -3,7 +3,7 @@
 //! A pure function of model and provider, so that one recipe is the same bytes on machines of one
 //! kind. It takes only what won on every machine it was measured on (see `docs/throughput.md`).
 
-use super::edit::{Change, Edit};
+use super::edit::Edit;
 use super::offers::Offers;
 
 /// The edits that the rule for `provider` takes.

@@ -76,7 +76,8 @@ fn a_bad_image_is_named_through_an_epilogue() {
         let edited = with(&folder, &["generator.block=256"], "epilogue").unwrap();
         for workers in [1, 3] {
             let bad = |dataset: &Dataset| {
-                let mut loader = dataset.loader().workers(workers).rank(0, 1).batch(7).build().unwrap();
+                let mut loader =
+                    dataset.loader().workers(workers).rank(0, 1).batch(7).build().unwrap();
                 let error = loader.find_map(Result::err).unwrap();
                 (error.kind(), error.sample(), error.to_string())
             };
@@ -97,8 +98,16 @@ fn a_bad_image_is_named_through_an_epilogue() {
 fn an_input_that_never_changes_may_be_a_constant() {
     let output = "[generator.output]\nlayout = \"NCHW\"\nrange = [-1, 1]\n";
     for (model, input, said) in [
-        ("class-one-hot", "y", "role=\"class\", encoding=\"one-hot\", classes=5, balance={only=[3]}"),
-        ("class-index", "label", "role=\"class\", encoding=\"index\", classes=5, balance={only=[2]}"),
+        (
+            "class-one-hot",
+            "y",
+            "role=\"class\", encoding=\"one-hot\", classes=5, balance={only=[3]}",
+        ),
+        (
+            "class-index",
+            "label",
+            "role=\"class\", encoding=\"index\", classes=5, balance={only=[2]}",
+        ),
         ("truncation-input", "truncation_psi", "role=\"truncation\", value=0.7"),
         ("constant-input", "alpha", "role=\"constant\", value=0.25"),
     ] {
@@ -208,8 +217,13 @@ fn a_profile_is_followed_and_one_that_does_not_fit_is_an_error() {
     let dataset = digits(&[], "none").unwrap();
     let key = dataset.profile_key().unwrap();
     assert_eq!(Profile::load_from(&folder, &key).unwrap(), None);
-    let edits: Vec<_> =
-        dataset.offers().edits().iter().filter(|e| e.rewrite.name() == "epilogue").cloned().collect();
+    let edits: Vec<_> = dataset
+        .offers()
+        .edits()
+        .iter()
+        .filter(|e| e.rewrite.name() == "epilogue")
+        .cloned()
+        .collect();
     let stored = profile(&dataset, edits.clone());
     let path = stored.store_in(&folder).unwrap();
     assert_eq!(Profile::load_from(&folder, &key).unwrap(), Some(stored));
