@@ -32,10 +32,6 @@ pub(super) struct EngineArgs {
     /// Threads inside one generator call [default: as tuned, or 1]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..), help_heading = "Engine")]
     pub threads: Option<u16>,
-    /// Exact edits of the generator's graph: auto (as tuned, or by rule), none, or a list such as
-    /// phases,epilogue; NAME@NODE for one node
-    #[arg(long, default_value = "auto", value_name = "auto|none|LIST", help_heading = "Engine")]
-    pub rewrites: Rewrites,
     /// Puts a setting over the recipe, such as views.count=4
     #[arg(long = "set", value_name = "KEY=VALUE", help_heading = "Engine")]
     pub settings: Vec<String>,
@@ -47,18 +43,35 @@ impl EngineArgs {
             search: Search { explicit: self.ort.clone(), ..Search::default() },
             providers: self.provider.clone(),
             threads: self.threads.map(usize::from),
-            rewrites: self.rewrites.clone(),
+            rewrites: Rewrites::Auto,
             settings: self.settings.clone(),
         }
+    }
+}
+
+/// The same, and which edits of its graph it runs with.
+#[derive(Debug, clap::Args)]
+pub(super) struct ExecutionArgs {
+    #[command(flatten)]
+    pub engine: EngineArgs,
+    /// Exact edits of the generator's graph: auto (as tuned, or by rule), none, or a list such as
+    /// phases,epilogue; NAME@NODE for one node. `inspect --rewrites` says what fits and pays
+    #[arg(long, default_value = "auto", value_name = "auto|none|LIST", help_heading = "Engine")]
+    pub rewrites: Rewrites,
+}
+
+impl ExecutionArgs {
+    pub fn options(&self) -> Options {
+        Options { rewrites: self.rewrites.clone(), ..self.engine.options() }
     }
 
     pub fn open(&self, recipe: &Path) -> Result<Dataset> {
         Dataset::open_with(recipe, self.options())
     }
 
-    /// As [`EngineArgs::open`], but delivering 8-bit pixels whatever the recipe delivers.
+    /// As [`ExecutionArgs::open`], but delivering 8-bit pixels whatever the recipe delivers.
     pub fn open_for_eyes(&self, recipe: &Path) -> Result<Dataset> {
-        let recipe = for_eyes(read_recipe(recipe, &self.settings)?);
+        let recipe = for_eyes(read_recipe(recipe, &self.engine.settings)?);
         Dataset::from_recipe(recipe, self.options())
     }
 }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde_json::json;
 
-use super::common::{EngineArgs, LoaderArgs, on_interrupt, print, print_json, progress};
+use super::common::{ExecutionArgs, LoaderArgs, on_interrupt, print, print_json, progress};
 use crate::error::{Error, Kind, Result};
 use crate::load::SampleDigests;
 
@@ -34,12 +34,12 @@ pub(super) struct DigestArgs {
     #[command(flatten)]
     loader: LoaderArgs,
     #[command(flatten)]
-    engine: EngineArgs,
+    execution: ExecutionArgs,
 }
 
 pub(super) fn run(args: &DigestArgs, json: bool) -> Result<()> {
     let stop = on_interrupt();
-    let dataset = args.engine.open(&args.recipe)?;
+    let dataset = args.execution.open(&args.recipe)?;
     let end = args.from.checked_add(args.count).ok_or_else(|| {
         Error::new(Kind::Argument, format!("samples from {} on: too many", args.from))
     })?;

@@ -11,6 +11,7 @@ pub mod doctor;
 pub mod execution;
 mod generator;
 pub mod infer;
+pub mod precision;
 mod probe;
 
 pub use builtin::{Builtin, builtins};

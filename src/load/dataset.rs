@@ -3,13 +3,15 @@
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::access::Access;
+use super::access::{Access, BlockMaker};
 use super::batch::Batch;
 use super::planner::{labels, latents};
 use super::stream::Stream;
 use super::views::ViewAt;
 use crate::error::{Error, Kind, Result, ResultExt};
-use crate::generate::execution::{Edit, Execution, Offers, Profile, ProfileKey, Rewrites};
+use crate::generate::execution::{
+    Edit, Execution, Offers, Profile, ProfileKey, Rewrites, provider_names,
+};
 use crate::generate::{Builtin, Contract, Generator, output_shape, resolve};
 use crate::graph::Model;
 use crate::recipe::{BUILTIN_PREFIX, Digest, ModelRef, Precision, Recipe, Samples, stay_inside};
@@ -186,6 +188,23 @@ impl Dataset {
             ..options.clone()
         };
         Self::from_recipe(recipe.clone(), options)
+    }
+
+    /// The providers that it runs on, by name, in order of preference.
+    #[must_use]
+    pub fn providers(&self) -> Vec<String> {
+        provider_names(&self.0.options.providers)
+    }
+
+    /// Threads inside one generator call.
+    #[must_use]
+    pub fn threads(&self) -> usize {
+        self.0.threads()
+    }
+
+    /// A session and its views, for measuring.
+    pub(crate) fn block_maker(&self) -> Result<BlockMaker> {
+        Ok(BlockMaker::new(self.0.generator()?, &self.0.stream))
     }
 
     /// The ONNX Runtime that it runs on.

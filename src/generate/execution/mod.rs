@@ -15,4 +15,4 @@ mod rule;
 pub use choose::{Asked, Rewrites};
 pub use edit::{Change, Edit};
 pub use offers::{Execution, Offers};
-pub use profile::{Profile, ProfileKey};
+pub use profile::{Profile, ProfileKey, provider_names};

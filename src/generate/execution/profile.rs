@@ -76,20 +76,23 @@ impl Offers {
         let mut hasher = blake3::Hasher::new();
         model.hash_into(&mut hasher)?;
         let named = |change| self.edits().iter().filter(move |edit| edit.rewrite == change);
-        let mut providers: Vec<_> = providers.iter().map(|p| p.name().to_owned()).collect();
-        if providers.is_empty() {
-            providers.push(Provider::Cpu.name().to_owned());
-        }
         Ok(ProfileKey {
             model: hasher.finalize().to_hex().to_string(),
             fixed_inputs: named(Change::FixedInputs).map(|edit| edit.node.clone()).collect(),
             epilogue: named(Change::Epilogue).next().is_some(),
-            providers,
+            providers: provider_names(providers),
             precision: precision.name().to_owned(),
             runtime: runtime.version().to_owned(),
             cpu: crate::process::cpu_name(),
         })
     }
+}
+
+/// The names of providers, or of the one that runs if none is named.
+#[must_use]
+pub fn provider_names(providers: &[Provider]) -> Vec<String> {
+    let providers = if providers.is_empty() { &[Provider::Cpu] } else { providers };
+    providers.iter().map(|provider| provider.name().to_owned()).collect()
 }
 
 impl ProfileKey {
