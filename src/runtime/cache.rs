@@ -1,4 +1,5 @@
-//! Where installed libraries live: one folder a package, in the user's own cache.
+//! Where installed libraries live: one folder a package, in the user's own cache. Engines that
+//! providers build lie beside them.
 //!
 //! A folder appears under its name only when it is complete, so whoever finds it may use it.
 
@@ -15,7 +16,16 @@ pub(super) fn variable(name: &str) -> Option<OsString> {
 
 /// The folder that holds all packages: `runtime` in `GENSET_CACHE` or in the user's cache.
 pub(super) fn root() -> Result<PathBuf> {
-    let cache = match variable("GENSET_CACHE") {
+    Ok(base()?.join("runtime"))
+}
+
+/// The folder that holds all engines.
+pub(super) fn engines() -> Result<PathBuf> {
+    Ok(base()?.join("engines"))
+}
+
+fn base() -> Result<PathBuf> {
+    Ok(match variable("GENSET_CACHE") {
         Some(folder) => std::path::absolute(PathBuf::from(&folder))
             .map_err(|error| Error::io(folder.as_ref(), "resolve", error))?,
         None => directories::ProjectDirs::from("", "", "genset")
@@ -25,8 +35,7 @@ pub(super) fn root() -> Result<PathBuf> {
             })?
             .cache_dir()
             .to_path_buf(),
-    };
-    Ok(cache.join("runtime"))
+    })
 }
 
 /// The folder of `package`, whether or not it is there.
