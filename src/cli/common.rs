@@ -1,6 +1,6 @@
 //! What verbs share: opening a dataset, Ctrl-C, progress, output.
 
-use std::io::Write;
+use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::OnceLock;
@@ -14,7 +14,7 @@ use crate::error::{Error, Kind, Result};
 use crate::generate::execution::Rewrites;
 use crate::load::{Dataset, Options, Stop, read_recipe};
 use crate::recipe::{Dtype, Layout, Output, PixelKind, Recipe};
-use crate::runtime::{Provider, Search};
+use crate::runtime::{Provider, ProviderOption, Search};
 use crate::view::sheet::Tile;
 
 /// Exit code that shells give a program ended by Ctrl-C.
@@ -26,9 +26,12 @@ pub(super) struct EngineArgs {
     /// An ONNX Runtime library, or the folder that holds it
     #[arg(long, value_name = "PATH", help_heading = "Engine")]
     pub ort: Option<PathBuf>,
-    /// Execution providers in order of preference: cpu, cuda, tensorrt
+    /// Execution providers in order of preference: cpu, openvino, cuda, tensorrt, tensorrt-rtx, …
     #[arg(long, value_name = "NAME", value_delimiter = ',', help_heading = "Engine")]
     pub provider: Vec<Provider>,
+    /// Sets an option of a provider, such as cuda.device_id=1
+    #[arg(long = "provider-option", value_name = "PROVIDER.KEY=VALUE", help_heading = "Engine")]
+    pub provider_options: Vec<ProviderOption>,
     /// Threads inside one generator call [default: as tuned, or 1]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..), help_heading = "Engine")]
     pub threads: Option<u16>,
@@ -40,8 +43,18 @@ pub(super) struct EngineArgs {
 impl EngineArgs {
     pub fn options(&self) -> Options {
         Options {
-            search: Search { explicit: self.ort.clone(), ..Search::default() },
+            search: Search {
+                explicit: self.ort.clone(),
+                providers: self.provider.clone(),
+                say: |line| {
+                    if std::io::stderr().is_terminal() {
+                        eprintln!("{line}");
+                    }
+                },
+                ..Search::default()
+            },
             providers: self.provider.clone(),
+            provider_options: self.provider_options.clone(),
             threads: self.threads.map(usize::from),
             rewrites: Rewrites::Auto,
             settings: self.settings.clone(),

@@ -2,7 +2,9 @@
 
 use crate::error::{Result, ResultExt};
 use crate::graph::{Element, Model};
-use crate::runtime::{ModelSource, Runtime, Session, SessionOptions, Tensor, TensorView};
+use crate::runtime::{
+    ModelSource, Placement, Runtime, Session, SessionOptions, Tensor, TensorView,
+};
 use crate::sample::{BlockInputs, Column};
 
 use super::contract::Contract;
@@ -77,6 +79,14 @@ impl Generator {
     #[must_use]
     pub fn contract(&self) -> &Contract {
         &self.contract
+    }
+
+    /// What runs where; empty unless [`SessionOptions::placements`] was set.
+    ///
+    /// # Errors
+    /// Those of the runtime.
+    pub fn placements(&self) -> Result<Vec<Placement>> {
+        self.session.placements().at(|| &self.name)
     }
 
     /// Makes all rows of `block` and shows them to `sink`, call by call: the first row, and the

@@ -14,8 +14,10 @@ use crate::generate::execution::{
 };
 use crate::generate::{Builtin, Contract, Generator, output_shape, resolve};
 use crate::graph::Model;
-use crate::recipe::{BUILTIN_PREFIX, Digest, ModelRef, Precision, Recipe, Samples, stay_inside};
-use crate::runtime::{Provider, Runtime, Search, SessionOptions};
+use crate::recipe::{BUILTIN_PREFIX, Digest, ModelRef, Recipe, Samples, stay_inside};
+use crate::runtime::{
+    Placement, Provider, ProviderOption, Runtime, Search, SessionOptions, check_precision,
+};
 use crate::sample::{BlockInputs, Plan, Sampler, Walks};
 
 /// A generated dataset: what `ImageFolder` is to a folder.
@@ -31,6 +33,8 @@ pub struct Options {
     pub search: Search,
     /// Execution providers in order of preference; empty means the CPU.
     pub providers: Vec<Provider>,
+    /// What is set on the providers.
+    pub provider_options: Vec<ProviderOption>,
     /// Threads inside one generator call. Default what the [`Profile`] says that
     /// [`Rewrites::Auto`] follows, or 1: more workers scale better than more threads.
     pub threads: Option<usize>,
@@ -89,15 +93,9 @@ impl Dataset {
     /// As [`Dataset::open`].
     pub fn from_recipe(mut recipe: Recipe, options: Options) -> Result<Self> {
         let model = read_model(&recipe)?;
-        if recipe.generator.precision != Precision::F32 {
-            return Err(Error::new(
-                Kind::Provider,
-                format!("precision {} is not available", recipe.generator.precision.name()),
-            )
-            .at("generator.precision")
-            .help("every provider runs f32; reduced precision is not built in yet"));
-        }
-        let runtime = Runtime::open(&options.search)?;
+        check_precision(&options.providers, recipe.generator.precision)?;
+        let providers = options.providers.clone();
+        let runtime = Runtime::open(&Search { providers, ..options.search.clone() })?;
         let contract = resolve(&mut recipe, &model, &mut |recipe, inputs, batch, output| {
             output_shape(runtime, &model, recipe, inputs, batch, output)
         })?;
@@ -305,6 +303,16 @@ impl Dataset {
         self.0.generator()
     }
 
+    /// What runs where: the provider of each node of the generator, as a worker's session has it.
+    ///
+    /// # Errors
+    /// Those of loading the model.
+    pub fn placements(&self) -> Result<Vec<Placement>> {
+        let inner = &self.0;
+        let options = SessionOptions { placements: true, ..inner.session_options() };
+        inner.open_generator(&options)?.placements()
+    }
+
     /// What one generator call is fed for the block that holds sample `index`.
     #[must_use]
     pub fn block_inputs(&self, index: u64) -> BlockInputs {
@@ -344,15 +352,24 @@ impl Inner {
     }
 
     pub fn generator(&self) -> Result<Generator> {
-        let options = SessionOptions {
-            providers: self.options.providers.clone(),
-            threads: self.threads(),
-            precision: self.recipe.generator.precision,
-            dimensions: Vec::new(),
-        };
+        self.open_generator(&self.session_options())
+    }
+
+    fn open_generator(&self, options: &SessionOptions) -> Result<Generator> {
         let Execution { contract, .. } = &self.execution;
         let model = self.execution.model(&self.model);
-        Generator::open(self.runtime, model, contract, rows(&self.recipe), &options)
+        Generator::open(self.runtime, model, contract, rows(&self.recipe), options)
+    }
+
+    fn session_options(&self) -> SessionOptions {
+        SessionOptions {
+            providers: self.options.providers.clone(),
+            provider_options: self.options.provider_options.clone(),
+            threads: self.threads(),
+            precision: self.recipe.generator.precision,
+            say: self.options.search.say,
+            ..SessionOptions::default()
+        }
     }
 }
 

@@ -1,4 +1,5 @@
-//! The user's own cache, and in it where installed libraries live: one folder a package.
+//! The user's own cache: in it lie installed libraries, one folder a package, and beside them the
+//! engines that providers build and what was measured.
 //!
 //! A folder appears under its name only when it is complete, so whoever finds it may use it.
 
@@ -11,6 +12,16 @@ use crate::{Error, Kind, Result};
 /// Reads an environment variable; an empty one counts as unset.
 pub(super) fn variable(name: &str) -> Option<OsString> {
     std::env::var_os(name).filter(|value| !value.is_empty())
+}
+
+/// The folder that holds all packages.
+pub(super) fn root() -> Result<PathBuf> {
+    Ok(cache_folder()?.join("runtime"))
+}
+
+/// The folder that holds all engines.
+pub(super) fn engines() -> Result<PathBuf> {
+    Ok(cache_folder()?.join("engines"))
 }
 
 /// The folder for all that can be made again: `GENSET_CACHE`, or in the user's cache.
@@ -29,11 +40,6 @@ pub fn cache_folder() -> Result<PathBuf> {
             .cache_dir()
             .to_path_buf()),
     }
-}
-
-/// The folder that holds all packages.
-pub(super) fn root() -> Result<PathBuf> {
-    Ok(cache_folder()?.join("runtime"))
 }
 
 /// The folder of `package`, whether or not it is there.
