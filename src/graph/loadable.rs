@@ -11,6 +11,7 @@ use bytes::Bytes;
 use super::Model;
 use super::draft::Draft;
 use super::external::Folders;
+use super::model::hash_files;
 use super::proto::EXTERNAL;
 use super::tensors::each_tensor;
 use crate::error::{Error, Kind, Result, ResultExt};
@@ -22,6 +23,18 @@ pub struct Loadable {
     pub bytes: Bytes,
     /// The folder from which it names files of weights; `None` if it has none.
     pub folder: Option<PathBuf>,
+    /// Those files.
+    files: Vec<PathBuf>,
+}
+
+impl Loadable {
+    /// Feeds `hasher` the model and its files of weights, as [`Model::hash_into`] does.
+    ///
+    /// # Errors
+    /// As [`Model::hash_into`].
+    pub fn hash_into(&self, hasher: &mut blake3::Hasher) -> Result<()> {
+        hash_files(&self.bytes, &self.files, hasher)
+    }
 }
 
 impl Model {
@@ -32,11 +45,12 @@ impl Model {
     pub fn loadable(&self) -> Result<Loadable> {
         let (bytes, files) = (self.bytes().clone(), self.external_files());
         let Some(path) = self.path().filter(|_| !files.is_empty()) else {
-            return Ok(Loadable { bytes, folder: None });
+            return Ok(Loadable { bytes, folder: None, files: Vec::new() });
         };
         let folders = Folders::of(path).at(|| self.name().to_owned())?;
         if files.iter().all(|file| file.starts_with(folders.canonical())) {
-            return Ok(Loadable { bytes, folder: Some(folders.base().to_path_buf()) });
+            let folder = Some(folders.base().to_path_buf());
+            return Ok(Loadable { bytes, folder, files: files.to_vec() });
         }
         self.relinked(&folders, &common_folder(files)).at(|| self.name().to_owned())
     }
@@ -58,7 +72,8 @@ impl Model {
             }
             Ok(())
         })?;
-        Ok(Loadable { bytes: draft.bytes()?, folder: Some(folder.to_path_buf()) })
+        let files = self.external_files().to_vec();
+        Ok(Loadable { bytes: draft.bytes()?, folder: Some(folder.to_path_buf()), files })
     }
 }
 

@@ -17,8 +17,10 @@ mod build;
 mod check;
 mod constant;
 mod draft;
+mod epilogue;
 mod expose;
 mod external;
+mod fixed;
 mod flow;
 mod labels;
 mod linear;
@@ -39,6 +41,7 @@ mod weights;
 mod wire;
 mod write;
 
+pub use epilogue::{Delivered, Epilogue};
 pub use linear::{LinearLayer, LinearLayers};
 pub use loadable::Loadable;
 pub use model::Model;

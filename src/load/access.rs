@@ -1,5 +1,7 @@
 //! Random access: one session, and the block that it made last.
 
+use std::sync::Arc;
+
 use super::batch::Images;
 use super::messages::Piece;
 use super::pool::aligned;
@@ -73,5 +75,25 @@ impl Access {
         })?;
         self.block = Some((first, epoch));
         Ok(())
+    }
+}
+
+/// One session and the views of what it makes, on the caller's thread, again and again: what a
+/// worker does, for measuring how fast.
+#[derive(Debug)]
+pub(crate) struct BlockMaker {
+    access: Access,
+    stream: Arc<Stream>,
+}
+
+impl BlockMaker {
+    pub(super) fn new(generator: Generator, stream: &Arc<Stream>) -> Self {
+        Self { access: Access::new(generator, stream), stream: Arc::clone(stream) }
+    }
+
+    /// Makes the first block, and gives how many images the generator made for it.
+    pub fn make(&mut self) -> Result<usize> {
+        self.access.make(&self.stream, 0, 0)?;
+        Ok(self.access.inputs.rows)
     }
 }

@@ -26,8 +26,8 @@ impl LoaderBuilder {
         self
     }
 
-    /// Generator sessions, each on a thread of its own. Default: the cores there are, divided by
-    /// the threads inside one call ([`super::Options::threads`]).
+    /// Generator sessions, each on a thread of its own. Default: what the dataset's profile says, or
+    /// the cores there are, divided by the threads inside one call ([`super::Options::threads`]).
     #[must_use]
     pub fn workers(mut self, workers: usize) -> Self {
         self.settings.workers = Some(workers);
@@ -119,8 +119,9 @@ impl LoaderBuilder {
     /// another dataset, [`Kind::Limit`] if the memory does not suffice for one batch, and those of
     /// loading the model.
     pub fn build(self) -> Result<Loader> {
-        let Self { inner, settings } = self;
-        let workers = settings.sessions(inner.options.threads)?;
+        let Self { inner, mut settings } = self;
+        settings.workers = settings.workers.or(inner.sessions());
+        let workers = settings.sessions(inner.threads())?;
         settings.check(&inner.stream, workers)?;
         // Sessions load side by side: it is most of the time to the first batch.
         let sessions = thread::scope(|scope| {

@@ -27,6 +27,7 @@ mod tests;
 mod views;
 mod worker;
 
+pub(crate) use access::BlockMaker;
 pub use batch::{Batch, Images};
 pub use builder::LoaderBuilder;
 pub use dataset::{Dataset, Options, read_model, read_recipe};

@@ -51,7 +51,7 @@ impl Rewrite {
 
     /// Whether it puts other nodes in the place of its own, so that no second one that does can be
     /// carried out there.
-    fn replaces(self) -> bool {
+    pub(crate) fn replaces(self) -> bool {
         match self {
             Self::Phases | Self::JoinedPhases => true,
         }

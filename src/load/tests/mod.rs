@@ -71,6 +71,7 @@ fn stream_of(samples: u64, block: u32, views: &str) -> Stream {
             element: Element::F32,
             row: vec![IMAGE],
             batched: true,
+            column: 0,
         }],
         output: "image".into(),
         element: Element::F32,
@@ -78,6 +79,7 @@ fn stream_of(samples: u64, block: u32, views: &str) -> Stream {
         image,
         batch: BatchSize::Dynamic,
         batch_symbols: Vec::new(),
+        sums: None,
     };
     let sampler = Sampler::new(&recipe, &[vec![IMAGE]]).unwrap();
     Stream::new(&recipe, &contract, Digest([7; 32]), sampler).unwrap()
