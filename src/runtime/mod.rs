@@ -15,6 +15,7 @@
 //!
 //! This is the only room that names `ort`.
 
+mod bytes;
 mod cache;
 mod child;
 mod entry;
