@@ -66,10 +66,11 @@ impl Access {
         for (index, piece) in (first..).zip(&mut self.samples) {
             (piece.samples, piece.error) = (index..index + 1, None);
         }
-        stream.sampler.fill(first, stream.block, epoch, &mut self.inputs);
+        let source = stream.echo.source(first).index;
+        stream.sampler.fill(source, stream.block, epoch, &mut self.inputs);
         let Self { generator, inputs, samples, .. } = self;
         generator.run(inputs, &mut |first_row, values| {
-            let rows = Rows { epoch, sample: first, first: first_row, values };
+            let rows = Rows::of_job(stream, epoch, first, first_row, values);
             make_views(stream, rows, samples, None);
             Ok(())
         })?;

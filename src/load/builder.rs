@@ -1,5 +1,6 @@
 //! How a loader is set up.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread;
 
@@ -42,8 +43,9 @@ impl LoaderBuilder {
         self
     }
 
-    /// Bytes that batches under way, generator inputs and outputs may take together. Default
-    /// [`DEFAULT_MEMORY`](super::DEFAULT_MEMORY). Weights and what ONNX Runtime uses inside a call come on top, as do
+    /// Bytes that batches under way, generator inputs and outputs, and echoes that are being
+    /// delivered may take together. Default [`DEFAULT_MEMORY`](super::DEFAULT_MEMORY). The recipe's
+    /// `cache.budget` comes on top, weights and what ONNX Runtime uses inside a call come on top, as do
     /// batches that the consumer keeps.
     #[must_use]
     pub fn memory(mut self, bytes: u64) -> Self {
@@ -95,6 +97,14 @@ impl LoaderBuilder {
     #[must_use]
     pub fn latents(mut self, latents: bool) -> Self {
         self.settings.latents = latents;
+        self
+    }
+
+    /// Where the temporary file of a recipe with `cache.disk` is. Default: the system's folder for
+    /// such. The file has no name, and is gone when the loader is.
+    #[must_use]
+    pub fn cache_folder(mut self, folder: impl Into<PathBuf>) -> Self {
+        self.settings.cache_folder = Some(folder.into());
         self
     }
 

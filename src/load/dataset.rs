@@ -250,10 +250,13 @@ impl Dataset {
     pub fn plan_in_epoch(&self, index: u64, epoch: u64) -> Result<Plan> {
         self.check_index(index)?;
         let stream = &self.0.stream;
-        let mut plan = stream.sampler.plan(index, epoch);
+        let source = stream.echo.source(index);
+        let mut plan = stream.sampler.plan(source.index, epoch);
+        (plan.index, plan.echo) = (index, source.echo);
+        let drawn = stream.echo.pixels_of(index);
         for &ViewAt { group, view, number } in stream.views_of_row.iter().flatten() {
             let view = u32::try_from(view).unwrap_or(u32::MAX);
-            stream.pixels.steps(index, epoch, group, view, &mut plan.views[number].pixel);
+            stream.pixels.steps(drawn, epoch, group, view, &mut plan.views[number].pixel);
         }
         Ok(plan)
     }
@@ -288,9 +291,10 @@ impl Dataset {
         let index = index..index + 1;
         Ok(Batch {
             epoch,
+            echo: stream.echo,
             images,
-            labels: labels(&stream.sampler, &index),
-            latents: Some(latents(&stream.sampler, epoch, &index)),
+            labels: labels(stream, &index),
+            latents: Some(latents(stream, epoch, &index)),
             index,
         })
     }
@@ -316,14 +320,10 @@ impl Dataset {
     /// What one generator call is fed for the block that holds sample `index`.
     #[must_use]
     pub fn block_inputs(&self, index: u64) -> BlockInputs {
-        let block = self.0.recipe.generator.block;
+        let stream = &self.0.stream;
+        let first = index / u64::from(stream.block) * u64::from(stream.block);
         let mut inputs = BlockInputs::default();
-        self.0.stream.sampler.fill(
-            index / u64::from(block) * u64::from(block),
-            block,
-            0,
-            &mut inputs,
-        );
+        stream.sampler.fill(stream.echo.source(first).index, stream.block, 0, &mut inputs);
         inputs
     }
 

@@ -16,6 +16,7 @@
 //! This is the only room that names `ort`.
 
 mod append;
+mod bytes;
 mod cache;
 mod child;
 mod engines;
