@@ -9,4 +9,4 @@ mod measure;
 mod report;
 
 pub use measure::{Settings, run};
-pub use report::{Report, StageTimes, WaitMs, peak_rss_bytes};
+pub use report::{Occupancies, Occupancy, Report, Shares, StageTimes, WaitMs, peak_rss_bytes};

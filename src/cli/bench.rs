@@ -6,8 +6,9 @@ use std::time::Duration;
 use super::common::{
     EngineArgs, LoaderArgs, bytes, on_interrupt, print, print_json, progress, thousands,
 };
-use crate::bench::{self, Report, Settings};
+use crate::bench::{self, Occupancy, Report, Settings};
 use crate::error::Result;
+use crate::load::Stage;
 
 /// Measure images a second against the bare generator
 ///
@@ -73,6 +74,9 @@ pub(super) fn run(args: &BenchArgs, json: bool) -> Result<()> {
 /// The report for people.
 pub(super) fn table(report: &Report) -> String {
     let (wait, stages) = (&report.wait_ms, &report.microseconds_an_image);
+    let (shares, queues) = (&report.shares, &report.occupancy);
+    let advice = Stage::ALL.iter().find(|stage| stage.name() == report.limiting_stage);
+    let of = |queue: &Occupancy| format!("{:.1} of {}", queue.mean, queue.room);
     let memory = report.peak_rss_bytes.map_or_else(|| "unknown".into(), bytes);
     format!(
         "\
@@ -82,7 +86,10 @@ ceiling       {:>12} images/s   the bare generator, {} session(s)
 efficiency    {:>12.1} %
 wait          {:>12.2} ms         median; 95 % {:.2}, 99 % {:.2}
 first batch   {:>12.0} ms
-limited by    {:>12}            µs an image: latents {:.2}, generator {:.2}, views {:.2}
+limited by    {:>12}            {}
+stages        {:>12}            µs an image: latents {:.2}, generator {:.2}, views {:.2}
+waiting       {:>12.1} %         the consumer; workers {:.1} %, planner {:.1} % for room, {:.1} % for workers
+queues        {:>12}            batches ready; jobs {}, events {}, samples under way {}
 peak memory   {:>12}
 settings      batch {}, {} view(s), block {}, {} worker(s), prefetch {}, ONNX Runtime {}
 ",
@@ -97,9 +104,19 @@ settings      batch {}, {} view(s), block {}, {} worker(s), prefetch {}, ONNX Ru
         wait.p99,
         report.first_batch_ms,
         report.limiting_stage,
+        advice.map_or("", |stage| stage.advice()),
+        "",
         stages.latents,
         stages.generator,
         stages.views,
+        shares.consumer_waited * 100.0,
+        shares.workers_idle * 100.0,
+        shares.planner_blocked * 100.0,
+        shares.planner_ahead * 100.0,
+        of(&queues.ready),
+        of(&queues.jobs),
+        of(&queues.events),
+        of(&queues.window),
         memory,
         report.batch,
         report.views,

@@ -6,11 +6,11 @@ use std::sync::Arc;
 use bytes::BytesMut;
 
 use super::batch::Latents;
+use super::counters::Counters;
 use super::credits::Credits;
 use super::pool::Returns;
 use super::shares::Step;
 use super::state::Stop;
-use super::statistics::Counters;
 use super::stream::Stream;
 use crate::error::Error;
 use crate::sample::BlockInputs;
@@ -24,7 +24,7 @@ pub(super) struct Context {
     pub stop: Stop,
     /// Samples that the consumer has taken.
     pub credits: Credits,
-    pub counters: Counters,
+    pub counters: Arc<Counters>,
 }
 
 /// One generator call: a block, and where its images go.
@@ -35,6 +35,15 @@ pub(super) struct Job {
     pub first: u64,
     pub inputs: BlockInputs,
     pub pieces: Vec<Piece>,
+}
+
+impl Job {
+    /// The span of making it, for `tracing`: the samples that are wanted of the block.
+    pub fn span(&self, worker: usize) -> tracing::Span {
+        let start = self.pieces.first().map_or(self.first, |piece| piece.samples.start);
+        let end = self.pieces.last().map_or(self.first, |piece| piece.samples.end);
+        tracing::debug_span!("block", start, end, epoch = self.epoch, worker)
+    }
 }
 
 /// Consecutive samples of a block that go to consecutive places in one batch.

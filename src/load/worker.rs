@@ -2,11 +2,10 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
-use std::time::{Duration, Instant};
 
 use crossbeam::channel::{Receiver, Sender};
 
+use super::counters::Working;
 use super::messages::{Context, Event, Job, Piece};
 use super::state::interrupted;
 use super::views::{Rows, ViewThreads, make_views};
@@ -36,6 +35,8 @@ impl MakeRows for Generator {
 }
 
 pub(super) struct Worker {
+    /// From 0.
+    pub number: usize,
     pub context: Arc<Context>,
     pub maker: Box<dyn MakeRows>,
     pub jobs: Receiver<Job>,
@@ -48,13 +49,22 @@ pub(super) struct Worker {
 impl Worker {
     /// Works until there are no more jobs, nobody takes the parts, or something fails.
     pub fn run(mut self) {
+        self.work();
+        self.context.counters.worker(self.number, Working::Ended);
+    }
+
+    fn work(&mut self) {
+        let (context, number) = (Arc::clone(&self.context), self.number);
+        let counters = &context.counters;
         loop {
-            let idle = Instant::now();
+            counters.worker(number, Working::Idle);
+            counters.asks(number, self.jobs.len());
             let Ok(mut job) = self.jobs.recv() else { return };
-            self.context.counters.workers_idle.add(idle.elapsed());
-            if self.context.stop.is_stopped() {
+            counters.got(number);
+            if context.stop.is_stopped() {
                 return;
             }
+            let _span = job.span(number).entered();
             let made = catch_unwind(AssertUnwindSafe(|| self.make(&mut job)));
             let error = match made {
                 Ok(Ok(())) => None,
@@ -65,7 +75,11 @@ impl Worker {
                         .help("this is a bug in genset; please report it with the recipe"),
                 ),
             };
+            counters.worker(number, Working::HandOver);
             if let Some(error) = error {
+                if !context.stop.is_stopped() {
+                    tracing::error!(worker = number, %error, "a worker failed");
+                }
                 if let Some(Piece { sequence, offset, .. }) = job.pieces.first() {
                     let (sequence, offset) = (*sequence, *offset);
                     let _ = self.events.send(Event::Failed { sequence, offset, error });
@@ -79,6 +93,7 @@ impl Worker {
                     None => Event::Part { sequence, offset, samples, bytes: out },
                     Some(error) => Event::Failed { sequence, offset, error },
                 };
+                counters.made(number, samples);
                 if self.events.send(event).is_err() {
                     return;
                 }
@@ -88,23 +103,21 @@ impl Worker {
     }
 
     fn make(&mut self, job: &mut Job) -> Result<()> {
-        let Self { context, maker, view_threads, .. } = self;
-        let begun = Instant::now();
-        let mut delivering = Duration::ZERO;
+        let Self { number, context, maker, view_threads, .. } = self;
+        let _span = tracing::debug_span!("generator").entered();
+        context.counters.worker(*number, Working::Generator);
         maker.make(&job.inputs, &mut |first_row, rows| {
             if context.stop.is_stopped() {
                 return Err(interrupted());
             }
-            let arrived = Instant::now();
+            context.counters.worker(*number, Working::Views);
+            let _span = tracing::debug_span!("views", first_row).entered();
             let rows = Rows { epoch: job.epoch, sample: job.first, first: first_row, values: rows };
             make_views(&context.stream, rows, &mut job.pieces, view_threads.as_deref());
-            delivering += arrived.elapsed();
-            context.counters.calls.fetch_add(1, Ordering::Relaxed);
+            context.counters.called(*number);
+            context.counters.worker(*number, Working::Generator);
             Ok(())
-        })?;
-        context.counters.views.add(delivering);
-        context.counters.generator.add(begun.elapsed().saturating_sub(delivering));
-        Ok(())
+        })
     }
 }
 

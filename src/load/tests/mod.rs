@@ -5,8 +5,11 @@
 //! ended when the test's own is the only one left.
 
 mod bounds;
+mod credits;
 mod failure;
 mod order;
+mod pool;
+mod statistics;
 mod stress;
 mod views;
 

@@ -135,7 +135,7 @@ fn one_run(run: u64, now: &Mutex<String>) {
 }
 
 /// The least memory in bytes that is not refused.
-fn least_memory(settings: &Settings, stream: &Stream, workers: usize) -> u64 {
+pub(super) fn least_memory(settings: &Settings, stream: &Stream, workers: usize) -> u64 {
     let (mut refused, mut enough) = (0, settings.memory);
     while enough - refused > 1 {
         let memory = u64::midpoint(refused, enough);
