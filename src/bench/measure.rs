@@ -65,9 +65,9 @@ pub fn run(
         progress(2 * round + 1, total);
         // A new loader each time: one that stays would prefetch while the ceiling is measured.
         let mut loader = endless()?;
-        let (rate, round) = consume(&mut loader, settings, &mut waits)?;
+        let (rate, delivered) = consume(&mut loader, settings, &mut waits)?;
         rates.push(rate);
-        statistics = round;
+        statistics = delivered;
         drop(loader);
         progress(2 * round + 2, total);
         ratios.push(rates[round] * made / ceilings[round]);
