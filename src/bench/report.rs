@@ -110,7 +110,8 @@ pub struct Occupancy {
 
 impl Occupancies {
     pub(super) fn of(queues: &Queues) -> Self {
-        let one = |queue: crate::load::Occupancy| Occupancy { mean: queue.mean(), room: queue.room };
+        let one =
+            |queue: crate::load::Occupancy| Occupancy { mean: queue.mean(), room: queue.room };
         Self {
             jobs: one(queues.jobs),
             events: one(queues.events),

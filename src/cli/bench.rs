@@ -8,7 +8,7 @@ use super::common::{
 };
 use crate::bench::{self, Occupancy, Report, Settings};
 use crate::error::Result;
-use crate::load::Stage;
+use crate::load::{Monitor, Stage};
 
 /// Measure images a second against the bare generator
 ///
@@ -27,6 +27,10 @@ pub(super) struct BenchArgs {
     /// Milliseconds the consumer sleeps for each batch, as a training step would let it
     #[arg(long, default_value_t = 0.0, value_parser = not_negative, value_name = "MS")]
     consumer: f64,
+    /// Serve live statistics for Prometheus at this loopback address, such as 127.0.0.1:9090
+    #[cfg(feature = "metrics")]
+    #[arg(long, value_name = "ADDRESS")]
+    metrics: Option<std::net::SocketAddr>,
     #[command(flatten)]
     loader: LoaderArgs,
     #[command(flatten)]
@@ -52,15 +56,27 @@ pub(super) fn run(args: &BenchArgs, json: bool) -> Result<()> {
         round: Duration::from_secs_f64(args.seconds),
         consumer: Duration::from_secs_f64(args.consumer / 1e3),
     };
+    let monitor = Monitor::new();
+    #[cfg(feature = "metrics")]
+    let _server = match args.metrics {
+        Some(address) => Some(crate::metrics::serve(address, monitor.clone())?),
+        None => None,
+    };
     let bar = progress(0, "rounds");
     let report = bench::run(
         &dataset,
-        &|builder| args.loader.set_up(builder),
+        &|builder| args.loader.set_up(builder).monitor(monitor.clone()),
         &settings,
         &stop,
         &mut |done, total| {
             bar.set_length(total as u64);
             bar.set_position(done as u64);
+            let now = monitor.statistics();
+            bar.set_message(format!(
+                "{} images/s, limited by {}",
+                thousands(now.recent_images_per_second),
+                now.limiting_stage().name()
+            ));
         },
     );
     bar.finish_and_clear();

@@ -44,14 +44,8 @@ const PLANNER_MOSTLY: u32 = 50;
 
 impl Stage {
     /// All of them.
-    pub const ALL: [Self; 6] = [
-        Self::Latents,
-        Self::Generator,
-        Self::Views,
-        Self::Consumer,
-        Self::Window,
-        Self::Unclear,
-    ];
+    pub const ALL: [Self; 6] =
+        [Self::Latents, Self::Generator, Self::Views, Self::Consumer, Self::Window, Self::Unclear];
 
     /// Its name in reports.
     #[must_use]

@@ -5,8 +5,8 @@ use std::thread;
 
 use crossbeam::channel::bounded;
 
-use super::credits::Credits;
 use super::counters::{Counters, Room};
+use super::credits::Credits;
 use super::loader::Loader;
 use super::messages::Context;
 use super::monitor::Monitor;
