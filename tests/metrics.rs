@@ -1,11 +1,14 @@
 //! What Prometheus sees of a loader.
 #![cfg(feature = "metrics")]
 
+mod common;
+
 use std::io::{Read, Write};
 use std::net::TcpStream;
 
+use common::{DIGITS, open};
 use genset::load::Monitor;
-use genset::{Dataset, metrics};
+use genset::metrics;
 
 /// The value of a metric.
 #[track_caller]
@@ -28,7 +31,7 @@ fn a_loader_is_seen_while_it_runs() {
     let server = metrics::serve(([127, 0, 0, 1], 0).into(), monitor.clone()).unwrap();
     assert_eq!(value(&page(&server), "genset_images_total"), 0.0);
 
-    let dataset = Dataset::open("builtin:digits").unwrap();
+    let dataset = open(DIGITS, &[]);
     let loader = dataset.loader().batch(32).workers(2).rank(0, 1).monitor(monitor.clone());
     let mut loader = loader.build().unwrap();
     for _ in 0..5 {

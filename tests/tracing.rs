@@ -3,11 +3,13 @@
 //!
 //! One test in a file of its own: the subscriber is that of the whole process.
 
+mod common;
+
 use std::collections::HashMap;
 use std::fmt::Debug;
 use std::sync::{Arc, Mutex};
 
-use genset::Dataset;
+use common::{DIGITS, open};
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Subscriber};
@@ -73,9 +75,7 @@ fn a_subscriber_sees_blocks_calls_views_and_batches() {
     let ear = Ear::default();
     tracing::subscriber::set_global_default(tracing_subscriber::registry().with(ear.clone()))
         .unwrap();
-    let settings = vec!["generator.block=8".to_owned()];
-    let options = genset::load::Options { settings, ..genset::load::Options::default() };
-    let dataset = Dataset::open_with("builtin:digits", options).unwrap();
+    let dataset = open(DIGITS, &["generator.block=8"]);
     let loader = dataset.loader().batch(10).workers(2).rank(0, 1).range(4..40).build().unwrap();
     assert_eq!(loader.map(|batch| batch.unwrap().len()).sum::<usize>(), 36);
 
