@@ -4,7 +4,9 @@ use std::hint::black_box;
 use std::path::Path;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use genset::Dataset;
 use genset::generate::ImageFormat;
+use genset::load::Options;
 use genset::recipe::{self, Layout, Output, PixelOp, Recipe};
 use genset::runtime;
 use genset::sample::{BlockInputs, PixelSampler, Sampler};
@@ -123,5 +125,35 @@ fn delivery(criterion: &mut Criterion) {
     }
 }
 
-criterion_group!(stages, latents, steps, delivery);
+/// Everything around the generator at once: a batch out of a loader, against the generator calls
+/// that it takes, with a model that does next to nothing (Z 8, one 8×8 image).
+fn hand_over(criterion: &mut Criterion) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let model = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/models/channels-1.onnx");
+    std::fs::copy(model, folder.path().join("g.onnx")).expect("a model");
+    let text = "samples = \"endless\"\n[generator]\nmodel = \"g.onnx\"\nblock = 32\n\
+                inputs.z = { role = \"latent\" }\noutput = { range = [-1, 1] }\n";
+    let recipe = Recipe::parse(text, "bench", folder.path()).expect("a valid recipe");
+    let dataset = Dataset::from_recipe(recipe, Options::default()).expect("a dataset");
+    let mut group = criterion.benchmark_group("hand-over");
+    for (batch, blocks) in [(32, 1), (256, 8)] {
+        group.throughput(Throughput::Elements(batch));
+        let mut generator = dataset.generator().expect("a generator");
+        let inputs = dataset.block_inputs(0);
+        group.bench_function(format!("batch of {batch}, generator alone"), |bencher| {
+            bencher.iter(|| {
+                for _ in 0..blocks {
+                    generator.run(black_box(&inputs), &mut |_, _| Ok(())).expect("rows");
+                }
+            });
+        });
+        let loader = dataset.loader().batch(batch as usize).workers(1).rank(0, 1);
+        let mut loader = loader.build().expect("a loader");
+        group.bench_function(format!("batch of {batch}, loader"), |bencher| {
+            bencher.iter(|| black_box(loader.next().expect("endless").expect("a batch")));
+        });
+    }
+}
+
+criterion_group!(stages, latents, steps, delivery, hand_over);
 criterion_main!(stages);

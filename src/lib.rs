@@ -43,6 +43,7 @@
 //! | [`generate`] | latents to images: contract, generator, doctor |
 //! | [`view`] | images to views: crops, colour, blur, …; range, type, layout; contact sheets |
 //! | [`load`] | the pipeline: [`Dataset`], [`Loader`], [`Batch`]; several tensors a batch |
+//! | `metrics` | a loader's statistics for Prometheus (feature `metrics`); uses `load`, nothing uses it but `cli` |
 //! | [`directions`] | directions in latent space: found, measured, written for steering |
 //! | [`bench`](mod@bench) | throughput against its ceiling |
 
@@ -55,6 +56,8 @@ pub mod error;
 pub mod generate;
 pub mod graph;
 pub mod load;
+#[cfg(feature = "metrics")]
+pub mod metrics;
 mod process;
 pub mod recipe;
 pub mod runtime;

@@ -4,7 +4,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::ceiling::Ceiling;
-use super::report::{Report, StageTimes, WaitMs, median, peak_rss_bytes};
+use super::report::{Occupancies, Report, Shares, StageTimes, WaitMs, median, peak_rss_bytes};
 use crate::error::{Error, Kind, Result};
 use crate::load::{Dataset, Loader, LoaderBuilder, Statistics, Stop};
 
@@ -65,8 +65,9 @@ pub fn run(
         progress(2 * round + 1, total);
         // A new loader each time: one that stays would prefetch while the ceiling is measured.
         let mut loader = endless()?;
-        rates.push(consume(&mut loader, settings, &mut waits)?);
-        statistics = loader.statistics();
+        let (rate, delivered) = consume(&mut loader, settings, &mut waits)?;
+        rates.push(rate);
+        statistics = delivered;
         drop(loader);
         progress(2 * round + 2, total);
         ratios.push(rates[round] * made / ceilings[round]);
@@ -85,6 +86,8 @@ pub fn run(
         wait_ms: WaitMs::of(&mut waits),
         first_batch_ms,
         limiting_stage: statistics.limiting_stage().name(),
+        shares: Shares::of(&statistics),
+        occupancy: Occupancies::of(&statistics.queues),
         microseconds_an_image: StageTimes::of(&statistics),
         peak_rss_bytes: peak_rss_bytes(),
         batch,
@@ -107,13 +110,17 @@ fn next(loader: &mut Loader) -> Result<crate::load::Batch> {
 }
 
 /// Images a second delivered in one round, once the first batches have brought the pipeline into
-/// its steady state.
-fn consume(loader: &mut Loader, settings: &Settings, waits: &mut Vec<Duration>) -> Result<f64> {
+/// its steady state, and what the loader did in that time.
+fn consume(
+    loader: &mut Loader,
+    settings: &Settings,
+    waits: &mut Vec<Duration>,
+) -> Result<(f64, Statistics)> {
     for _ in 0..WARM_UP {
         next(loader)?;
         thread::sleep(settings.consumer);
     }
-    let begun = Instant::now();
+    let (begun, before) = (Instant::now(), loader.statistics());
     let mut images = 0;
     while begun.elapsed() < settings.round {
         let asked = Instant::now();
@@ -124,5 +131,6 @@ fn consume(loader: &mut Loader, settings: &Settings, waits: &mut Vec<Duration>) 
         thread::sleep(settings.consumer);
     }
     #[allow(clippy::cast_precision_loss)]
-    Ok(images as f64 / begun.elapsed().as_secs_f64())
+    let rate = images as f64 / begun.elapsed().as_secs_f64();
+    Ok((rate, loader.statistics().since(&before)))
 }

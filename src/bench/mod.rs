@@ -10,5 +10,5 @@ mod report;
 mod rewrites;
 
 pub use measure::{Settings, run};
-pub use report::{Report, StageTimes, WaitMs, peak_rss_bytes};
+pub use report::{Occupancies, Occupancy, Report, Shares, StageTimes, WaitMs, peak_rss_bytes};
 pub use rewrites::{RewriteReport, TriedRewrite, measure_rewrites};

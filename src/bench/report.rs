@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use crate::generate::execution::Edit;
-use crate::load::Statistics;
+use crate::load::{Queues, Statistics};
 
 /// The result of [`run`](super::run). Rates are medians over the rounds.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -31,6 +31,10 @@ pub struct Report {
     pub first_batch_ms: f64,
     /// What the other stages wait for.
     pub limiting_stage: &'static str,
+    /// What the loader's threads did with their time.
+    pub shares: Shares,
+    /// How full the loader's queues were.
+    pub occupancy: Occupancies,
     /// Where each delivered image's time went.
     pub microseconds_an_image: StageTimes,
     /// The most memory that the process has had so far, where the system says.
@@ -55,6 +59,69 @@ pub struct Report {
     pub runtime: String,
     /// The edits of the generator's graph.
     pub rewrites: Vec<Edit>,
+}
+
+/// Parts of their time, 0 to 1, that threads of the loader spent waiting.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Shares {
+    /// The planner, for the consumer to take batches.
+    pub planner_blocked: f64,
+    /// The planner, for a worker to take a job.
+    pub planner_ahead: f64,
+    /// The workers, for a job.
+    pub workers_idle: f64,
+    /// The consumer, for a batch.
+    pub consumer_waited: f64,
+}
+
+impl Shares {
+    pub(super) fn of(statistics: &Statistics) -> Self {
+        let s = statistics;
+        let all = s.elapsed.as_secs_f64().max(f64::MIN_POSITIVE);
+        #[allow(clippy::cast_precision_loss)]
+        let workers = s.workers.max(1) as f64;
+        Self {
+            planner_blocked: s.planner_blocked.as_secs_f64() / all,
+            planner_ahead: s.planner_ahead.as_secs_f64() / all,
+            workers_idle: s.workers_idle.as_secs_f64() / (all * workers),
+            consumer_waited: s.consumer_waited.as_secs_f64() / all,
+        }
+    }
+}
+
+/// How full the queues of the loader were; see [`Queues`].
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Occupancies {
+    /// Blocks that waited for a worker.
+    pub jobs: Occupancy,
+    /// Messages that waited for the consumer.
+    pub events: Occupancy,
+    /// Batches that were made and not taken.
+    pub ready: Occupancy,
+    /// Samples under way.
+    pub window: Occupancy,
+}
+
+/// How full a queue was.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Occupancy {
+    /// The mean of what was found in it.
+    pub mean: f64,
+    /// What there is room for.
+    pub room: u64,
+}
+
+impl Occupancies {
+    pub(super) fn of(queues: &Queues) -> Self {
+        let one =
+            |queue: crate::load::Occupancy| Occupancy { mean: queue.mean(), room: queue.room };
+        Self {
+            jobs: one(queues.jobs),
+            events: one(queues.events),
+            ready: one(queues.ready),
+            window: one(queues.window),
+        }
+    }
 }
 
 /// Thread time that one delivered image takes in each stage, in microseconds.

@@ -7,8 +7,9 @@ use super::common::{
     ExecutionArgs, LoaderArgs, bytes, on_interrupt, print, print_json, progress, thousands,
 };
 use super::inspect_rewrites;
-use crate::bench::{self, Report, Settings};
+use crate::bench::{self, Occupancy, Report, Settings};
 use crate::error::Result;
+use crate::load::{Monitor, Stage};
 
 /// Measure images a second against the bare generator
 ///
@@ -27,6 +28,10 @@ pub(super) struct BenchArgs {
     /// Milliseconds the consumer sleeps for each batch, as a training step would let it
     #[arg(long, default_value_t = 0.0, value_parser = not_negative, value_name = "MS")]
     consumer: f64,
+    /// Serve live statistics for Prometheus at this loopback address, such as 127.0.0.1:9090
+    #[cfg(feature = "metrics")]
+    #[arg(long, value_name = "ADDRESS")]
+    metrics: Option<std::net::SocketAddr>,
     #[command(flatten)]
     loader: LoaderArgs,
     #[command(flatten)]
@@ -52,15 +57,27 @@ pub(super) fn run(args: &BenchArgs, json: bool) -> Result<()> {
         round: Duration::from_secs_f64(args.seconds),
         consumer: Duration::from_secs_f64(args.consumer / 1e3),
     };
+    let monitor = Monitor::new();
+    #[cfg(feature = "metrics")]
+    let _server = match args.metrics {
+        Some(address) => Some(crate::metrics::serve(address, monitor.clone())?),
+        None => None,
+    };
     let bar = progress(0, "rounds");
     let report = bench::run(
         &dataset,
-        &|builder| args.loader.set_up(builder),
+        &|builder| args.loader.set_up(builder).monitor(monitor.clone()),
         &settings,
         &stop,
         &mut |done, total| {
             bar.set_length(total as u64);
             bar.set_position(done as u64);
+            let now = monitor.statistics();
+            bar.set_message(format!(
+                "{} images/s, limited by {}",
+                thousands(now.recent_images_per_second),
+                now.limiting_stage().name()
+            ));
         },
     );
     bar.finish_and_clear();
@@ -74,6 +91,9 @@ pub(super) fn run(args: &BenchArgs, json: bool) -> Result<()> {
 /// The report for people.
 pub(super) fn table(report: &Report) -> String {
     let (wait, stages) = (&report.wait_ms, &report.microseconds_an_image);
+    let (shares, queues) = (&report.shares, &report.occupancy);
+    let advice = Stage::ALL.iter().find(|stage| stage.name() == report.limiting_stage);
+    let of = |queue: &Occupancy| format!("{:.1} of {}", queue.mean, queue.room);
     let memory = report.peak_rss_bytes.map_or_else(|| "unknown".into(), bytes);
     format!(
         "\
@@ -83,7 +103,10 @@ ceiling       {:>12} images/s   the bare generator, {} session(s)
 efficiency    {:>12.1} %
 wait          {:>12.2} ms         median; 95 % {:.2}, 99 % {:.2}
 first batch   {:>12.0} ms
-limited by    {:>12}            µs an image: latents {:.2}, generator {:.2}, views {:.2}
+limited by    {:>12}            {}
+stages        {:>12}            µs an image: latents {:.2}, generator {:.2}, views {:.2}
+waiting       {:>12.1} %         the consumer; workers {:.1} %, planner {:.1} % for room, {:.1} % for workers
+queues        {:>12}            batches ready; jobs {}, events {}, samples under way {}
 peak memory   {:>12}
 settings      batch {}, {} view(s), block {}, {} worker(s), prefetch {}, ONNX Runtime {}
 rewrites      {}
@@ -99,9 +122,19 @@ rewrites      {}
         wait.p99,
         report.first_batch_ms,
         report.limiting_stage,
+        advice.map_or("", |stage| stage.advice()),
+        "",
         stages.latents,
         stages.generator,
         stages.views,
+        shares.consumer_waited * 100.0,
+        shares.workers_idle * 100.0,
+        shares.planner_blocked * 100.0,
+        shares.planner_ahead * 100.0,
+        of(&queues.ready),
+        of(&queues.jobs),
+        of(&queues.events),
+        of(&queues.window),
         memory,
         report.batch,
         report.views,

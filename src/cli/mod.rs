@@ -11,6 +11,7 @@ mod directions;
 mod inspect;
 mod inspect_precision;
 mod inspect_rewrites;
+mod log;
 mod preview;
 mod runtime;
 mod shell;
@@ -20,6 +21,7 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser};
 use serde_json::json;
+use tracing_subscriber::filter::Targets;
 
 use crate::error::Result;
 
@@ -36,6 +38,9 @@ struct Cli {
     /// Print one JSON document on stdout
     #[arg(long, global = true)]
     json: bool,
+    /// Say on stderr what goes on: error, warn, info, debug or trace, or as genset::load=debug
+    #[arg(long, global = true, value_name = "LEVEL", env = "GENSET_LOG", value_parser = log::filter)]
+    log: Option<Targets>,
     #[command(subcommand)]
     verb: Verb,
 }
@@ -62,7 +67,8 @@ pub fn run(args: impl Iterator<Item = OsString>) -> ExitCode {
             return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
         }
     };
-    match dispatch(cli.verb, cli.json) {
+    let started = cli.log.map_or(Ok(()), log::start);
+    match started.and_then(|()| dispatch(cli.verb, cli.json)) {
         Ok(code) => code,
         Err(error) => {
             if cli.json {

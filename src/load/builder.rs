@@ -6,6 +6,7 @@ use std::thread;
 
 use super::dataset::{Dataset, Inner};
 use super::loader::Loader;
+use super::monitor::Monitor;
 use super::settings::Settings;
 use super::state::{State, Stop};
 use super::worker::MakeRows;
@@ -119,6 +120,13 @@ impl LoaderBuilder {
     #[must_use]
     pub fn stop(mut self, stop: Stop) -> Self {
         self.settings.stop = stop;
+        self
+    }
+
+    /// Where others watch the loader; see [`Monitor`].
+    #[must_use]
+    pub fn monitor(mut self, monitor: Monitor) -> Self {
+        self.settings.monitor = Some(monitor);
         self
     }
 

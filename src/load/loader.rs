@@ -2,18 +2,19 @@
 
 use std::collections::VecDeque;
 use std::fmt;
+use std::ops::Range;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bytes::BytesMut;
 use crossbeam::channel::{Receiver, RecvTimeoutError};
+use tracing::field::Empty;
 
 use super::batch::{Batch, Images, Latents};
 use super::messages::{Context, Event};
+use super::monitor::Monitor;
 use super::pool::Returns;
-use super::replay::Replay;
 use super::shares::{Passes, Step};
 use super::state::{State, Stop, interrupted};
 use super::statistics::Statistics;
@@ -63,12 +64,6 @@ pub struct Loader {
     prefetch: usize,
     /// Whether the last batch was not ready when it was asked for.
     held_up: bool,
-    begun: Instant,
-    consumer_waited: Duration,
-    /// Samples and images.
-    delivered: (u64, u64),
-    /// Samples that had not been delivered before.
-    unique: u64,
 }
 
 /// The batches under way, oldest first.
@@ -153,10 +148,6 @@ impl Loader {
             state,
             prefetch,
             held_up: false,
-            begun: Instant::now(),
-            consumer_waited: Duration::ZERO,
-            delivered: (0, 0),
-            unique: 0,
         }
     }
 
@@ -187,28 +178,22 @@ impl Loader {
     /// Where the time has gone so far.
     #[must_use]
     pub fn statistics(&self) -> Statistics {
-        let counters = &self.context.counters;
-        Statistics {
-            elapsed: self.begun.elapsed(),
-            latents: counters.latents.get(),
-            planner_blocked: counters.planner_blocked.get(),
-            generator: counters.generator.get(),
-            views: counters.views.get(),
-            workers_idle: counters.workers_idle.get(),
-            consumer_waited: self.consumer_waited,
-            samples: self.delivered.0,
-            images: self.delivered.1,
-            calls: counters.calls.load(Ordering::Relaxed),
-            generated: counters.generated.load(Ordering::Relaxed),
-            unique: self.unique,
-            cache: self.context.replay.as_ref().map(Replay::statistics),
-        }
+        self.context.counters.statistics()
+    }
+
+    /// The same for other threads, while the loader runs and after it.
+    #[must_use]
+    pub fn monitor(&self) -> Monitor {
+        let monitor = Monitor::new();
+        monitor.show(&self.context.counters);
+        monitor
     }
 
     /// Waits for the oldest batch under way; `None` after the last, and after an error.
     fn wait(&mut self) -> Option<Result<Pending>> {
         let events = self.events.as_ref()?;
-        let begun = Instant::now();
+        let counters = &self.context.counters;
+        counters.consumer_asks(events.len());
         self.held_up = false;
         let result = loop {
             if self.user_stop.is_stopped() {
@@ -222,7 +207,10 @@ impl Loader {
             }
             self.held_up |= events.is_empty();
             match events.recv_timeout(LOOK) {
-                Ok(event) => self.in_order.take(event),
+                Ok(event) => {
+                    counters.read();
+                    self.in_order.take(event);
+                }
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => {
                     let message = "the loader's threads ended before the last batch";
@@ -230,7 +218,7 @@ impl Loader {
                 }
             }
         };
-        self.consumer_waited += begun.elapsed();
+        counters.consumer_goes();
         result
     }
 
@@ -255,8 +243,8 @@ impl Loader {
         let samples = step.range.end - step.range.start;
         (self.state.epoch, self.state.next) = self.passes.after(epoch, &step);
         let images = samples * self.context.stream.views() as u64;
-        self.delivered = (self.delivered.0 + samples, self.delivered.1 + images);
-        self.unique += self.context.stream.first_times(epoch, &step.range);
+        let unique = self.context.stream.first_times(epoch, &step.range);
+        self.context.counters.delivered(samples, unique, images);
         let samples_here = usize::try_from(samples).unwrap_or(usize::MAX);
         let groups = buffers.into_iter().zip(&self.context.stream.groups).zip(returns);
         let images = groups.map(|((bytes, group), returns)| {
@@ -283,6 +271,10 @@ impl Loader {
 
     /// Lets every thread go and waits for it: at most one generator call.
     fn shut_down(&mut self) {
+        if self.events.is_some() {
+            let State { epoch, next, .. } = self.state;
+            tracing::info!(epoch, next, "a loader ends");
+        }
         self.context.stop.stop();
         self.context.credits.close();
         self.events = None;
@@ -298,7 +290,12 @@ impl Iterator for Loader {
     type Item = Result<Batch>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        let batch = self.wait().map(|pending| self.hand_out(pending?));
+        let span = tracing::debug_span!("batch", start = Empty, end = Empty, epoch = Empty);
+        let batch = span.in_scope(|| self.wait().map(|pending| self.hand_out(pending?)));
+        if let Some(Ok(batch)) = &batch {
+            let Range { start, end } = batch.index();
+            span.record("start", start).record("end", end).record("epoch", batch.epoch());
+        }
         if batch.is_none() && self.events.is_some() {
             self.finish();
         }

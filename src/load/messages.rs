@@ -6,12 +6,12 @@ use std::sync::Arc;
 use bytes::BytesMut;
 
 use super::batch::Latents;
+use super::counters::Counters;
 use super::credits::Credits;
 use super::pool::Returns;
 use super::replay::{Kept, Replay};
 use super::shares::Step;
 use super::state::Stop;
-use super::statistics::Counters;
 use super::stream::Stream;
 use crate::error::Error;
 use crate::sample::{BlockInputs, Source};
@@ -25,9 +25,9 @@ pub(super) struct Context {
     pub stop: Stop,
     /// Samples that the consumer has taken.
     pub credits: Credits,
-    pub counters: Counters,
+    pub counters: Arc<Counters>,
     /// Blocks that wait for an echo, if the recipe has echoes.
-    pub replay: Option<Replay>,
+    pub replay: Option<Arc<Replay>>,
 }
 
 /// A block to be delivered: what it comes from, and where its images go.
@@ -40,6 +40,15 @@ pub(super) struct Job {
     pub source: Source,
     pub origin: Origin,
     pub pieces: Vec<Piece>,
+}
+
+impl Job {
+    /// The span of making it, for `tracing`: the samples that are wanted of the block.
+    pub fn span(&self, worker: usize) -> tracing::Span {
+        let start = self.pieces.first().map_or(self.first, |piece| piece.samples.start);
+        let end = self.pieces.last().map_or(self.first, |piece| piece.samples.end);
+        tracing::debug_span!("block", start, end, epoch = self.epoch, worker)
+    }
 }
 
 /// What the images of a block come from.

@@ -4,12 +4,12 @@
 use std::iter::Peekable;
 use std::ops::Range;
 use std::sync::Arc;
-use std::time::Instant;
 
 use bytes::BytesMut;
 use crossbeam::channel::{Receiver, Sender};
 
 use super::batch::Latents;
+use super::counters::Planning;
 use super::echoed::key;
 use super::messages::{Context, Event, Job, Origin, Piece};
 use super::pool::Pool;
@@ -54,12 +54,20 @@ pub(super) struct Planner {
 impl Planner {
     /// Plans until the dataset ends, the loader is dropped, or it is stopped.
     pub fn run(self) {
+        self.plan();
+        self.context.counters.planner(Planning::Ended);
+    }
+
+    fn plan(&self) {
+        let counters = &self.context.counters;
         let mut available = self.window;
         let mut open: Option<Open> = None;
         let mut cuts = self.cuts().peekable();
         while let Some(group) = next_block(&mut cuts, self.context.stream.block) {
             let samples: u64 = group.iter().map(|cut| length(&cut.samples)).sum();
-            let waiting = Instant::now();
+            if available < samples {
+                counters.planner(Planning::Blocked);
+            }
             while available < samples {
                 match self.context.credits.take() {
                     Some(credit) => available += credit,
@@ -67,17 +75,29 @@ impl Planner {
                 }
             }
             available -= samples;
-            self.context.counters.planner_blocked.add(waiting.elapsed());
+            counters.planner(Planning::Draw);
             if self.context.stop.is_stopped() {
                 return;
             }
             let Some(job) = self.job(group, &mut open) else { return };
+            counters.planned(samples);
+            counters.planner(Planning::Ahead);
             if self.jobs.send(job).is_err() {
                 return;
             }
         }
         // The consumer may be gone already.
-        let _ = self.events.send(Event::End);
+        let _ = self.tell(Event::End);
+    }
+
+    /// Tells the consumer something; `None` if it is gone.
+    fn tell(&self, event: Event) -> Option<()> {
+        let counters = &self.context.counters;
+        counters.planner(if self.events.is_full() { Planning::Blocked } else { Planning::Draw });
+        counters.told();
+        self.events.send(event).ok()?;
+        counters.planner(Planning::Draw);
+        Some(())
     }
 
     /// All pieces of this rank's batches, in order, cut at block boundaries.
@@ -116,15 +136,13 @@ impl Planner {
                 };
                 let rest = self.pools.iter().zip(&stream.groups).map(take).collect();
                 *open = Some(Open { sequence: cut.sequence, rest });
-                self.events
-                    .send(Event::Opened {
-                        epoch: cut.epoch,
-                        step: cut.step.clone(),
-                        returns: self.pools.iter().map(Pool::returns).collect(),
-                        labels: labels(stream, &cut.step.range),
-                        latents: want_latents.then(|| latents(stream, cut.epoch, &cut.step.range)),
-                    })
-                    .ok()?;
+                self.tell(Event::Opened {
+                    epoch: cut.epoch,
+                    step: cut.step.clone(),
+                    returns: self.pools.iter().map(Pool::returns).collect(),
+                    labels: labels(stream, &cut.step.range),
+                    latents: want_latents.then(|| latents(stream, cut.epoch, &cut.step.range)),
+                })?;
             }
             let samples = usize::try_from(length(&cut.samples)).ok()?;
             let rest = &mut open.as_mut()?.rest;
@@ -150,10 +168,8 @@ impl Planner {
         {
             return Origin::Kept(kept);
         }
-        let drawing = Instant::now();
         let mut inputs = self.used.try_recv().unwrap_or_default();
         stream.sampler.fill(source.index, stream.block, epoch, &mut inputs);
-        self.context.counters.latents.add(drawing.elapsed());
         Origin::Drawn(inputs)
     }
 }

@@ -5,11 +5,9 @@
 //! there are more of them than a window needs: those that a consumer kept are freed, so that what
 //! lies here and what is under way together stay within the loader's memory.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
-
 use bytes::BytesMut;
-use crossbeam::channel::{Receiver, Sender, bounded};
+
+use super::sync::{Arc, AtomicUsize, Ordering, Receiver, Sender, bounded};
 
 /// Start of every buffer, in bytes.
 pub(super) const ALIGNMENT: usize = 64;
@@ -54,6 +52,18 @@ impl Pool {
     pub fn returns(&self) -> Returns {
         self.returns.clone()
     }
+
+    /// Buffers of the usual size, here and elsewhere.
+    #[cfg(test)]
+    pub fn alive(&self) -> usize {
+        self.returns.alive.load(Ordering::Relaxed)
+    }
+
+    /// Those that wait here.
+    #[cfg(test)]
+    pub fn idle(&self) -> usize {
+        self.back.len()
+    }
 }
 
 impl Returns {
@@ -77,45 +87,4 @@ pub(super) fn aligned(len: usize) -> BytesMut {
     let mut buffer = buffer.split_off(skip.min(ALIGNMENT));
     buffer.truncate(len);
     buffer
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn buffers_are_aligned_and_come_back() {
-        let pool = Pool::new(100, 1);
-        let buffer = pool.take(100);
-        let address = buffer.as_ptr();
-        assert_eq!((address.align_offset(ALIGNMENT), buffer.len()), (0, 100));
-        pool.returns().give(buffer);
-        pool.returns().give(pool.take(7));
-        assert_eq!(pool.take(100).as_ptr(), address);
-    }
-
-    #[test]
-    fn what_a_consumer_kept_is_not_kept_again() {
-        let pool = Pool::new(8, 3);
-        let kept: Vec<_> = (0..10).map(|_| pool.take(8)).collect();
-        kept.into_iter().for_each(|buffer| pool.returns().give(buffer));
-        assert_eq!(pool.back.len(), 3);
-        (0..100).for_each(|_| pool.returns().give(pool.take(8)));
-        assert_eq!((pool.back.len(), pool.returns.alive.load(Ordering::Relaxed)), (3, 3));
-    }
-
-    #[test]
-    fn split_and_joined_buffers_are_not_copied() {
-        let mut buffer = aligned(96);
-        let address = buffer.as_ptr();
-        for _ in 0..3 {
-            let mut tail = buffer.split_off(32);
-            let end = tail.split_off(40);
-            tail.fill(7);
-            tail.unsplit(end);
-            buffer.unsplit(tail);
-            assert_eq!((buffer.as_ptr(), buffer.len()), (address, 96));
-        }
-        assert_eq!(buffer[31..33], [0, 7]);
-    }
 }

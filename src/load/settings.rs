@@ -7,15 +7,16 @@ use std::thread;
 use bytes::BytesMut;
 use crossbeam::channel::bounded;
 
+use super::counters::{Counters, Room};
 use super::credits::Credits;
 use super::loader::Loader;
 use super::messages::Context;
+use super::monitor::Monitor;
 use super::planner::Planner;
 use super::pool::Pool;
 use super::replay::Replay;
 use super::shares::{Passes, Share};
 use super::state::{State, Stop};
-use super::statistics::Counters;
 use super::stream::Stream;
 use super::views::ViewThreads;
 use super::worker::{MakeRows, Worker};
@@ -48,6 +49,7 @@ pub(super) struct Settings {
     pub view_threads: usize,
     pub state: Option<State>,
     pub stop: Stop,
+    pub monitor: Option<Monitor>,
 }
 
 impl Default for Settings {
@@ -67,6 +69,7 @@ impl Default for Settings {
             view_threads: 0,
             state: None,
             stop: Stop::new(),
+            monitor: None,
         }
     }
 }
@@ -126,31 +129,45 @@ impl Settings {
     pub fn start(self, stream: &Arc<Stream>, makers: Vec<Box<dyn MakeRows>>) -> Result<Loader> {
         let workers = makers.len();
         let Checked { passes, state, window, prefetch } = self.check(stream, workers)?;
-        let context = Arc::new(Context {
-            stream: Arc::clone(stream),
-            want_latents: self.latents,
-            stop: Stop::new(),
-            credits: Credits::default(),
-            counters: Counters::default(),
-            replay: match &stream.keep {
-                Some(keep) => Some(Replay::new(keep.clone(), self.cache_folder.as_deref())?),
-                None => None,
-            },
-        });
-        let view_threads = ViewThreads::start(self.view_threads)?.map(Arc::new);
+        let replay = match &stream.keep {
+            Some(keep) => Some(Arc::new(Replay::new(keep.clone(), self.cache_folder.as_deref())?)),
+            None => None,
+        };
         let whole = |n: u64| usize::try_from(n).unwrap_or(usize::MAX);
         let batches = whole(window / self.batch as u64 + 2);
         let blocks = whole(window / u64::from(stream.block) + 2);
         // Room for every event of a window of full batches, so that workers do not wait for the
         // consumer to look: a batch opens once, every piece begins a batch or a block, a worker
         // fails once, the end comes once.
-        let (event_sender, events) = bounded(2 * batches + blocks + workers + 1);
-        let (job_sender, jobs) = bounded(JOBS_AHEAD * workers);
+        let room = Room {
+            events: 2 * batches + blocks + workers + 1,
+            jobs: JOBS_AHEAD * workers,
+            window,
+            batch: self.batch,
+        };
+        let (event_sender, events) = bounded(room.events);
+        let (job_sender, jobs) = bounded(room.jobs);
         let (used_sender, used) = bounded((JOBS_AHEAD + 2) * workers);
 
+        let context = Arc::new(Context {
+            stream: Arc::clone(stream),
+            want_latents: self.latents,
+            stop: Stop::new(),
+            credits: Credits::default(),
+            counters: Arc::new(Counters::new(workers, room, replay.clone())),
+            replay,
+        });
+        if let Some(monitor) = &self.monitor {
+            monitor.show(&context.counters);
+        }
+        let (batch, block, view_threads) = (self.batch, stream.block, self.view_threads);
+        tracing::info!(workers, view_threads, batch, block, window, "a loader starts");
+
+        let view_threads = ViewThreads::start(view_threads)?.map(Arc::new);
         let mut threads = Vec::with_capacity(workers + 1);
         for (number, maker) in makers.into_iter().enumerate() {
             let worker = Worker {
+                number,
                 context: Arc::clone(&context),
                 maker,
                 jobs: jobs.clone(),

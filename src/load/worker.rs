@@ -2,12 +2,11 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
-use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
 use crossbeam::channel::{Receiver, Sender};
 
+use super::counters::Working;
 use super::echoed::{Taking, deliver, key};
 use super::messages::{Context, Event, Job, Origin, Piece};
 use super::state::interrupted;
@@ -38,6 +37,8 @@ impl MakeRows for Generator {
 }
 
 pub(super) struct Worker {
+    /// From 0.
+    pub number: usize,
     pub context: Arc<Context>,
     pub maker: Box<dyn MakeRows>,
     pub jobs: Receiver<Job>,
@@ -52,13 +53,22 @@ pub(super) struct Worker {
 impl Worker {
     /// Works until there are no more jobs, nobody takes the parts, or something fails.
     pub fn run(mut self) {
+        self.work();
+        self.context.counters.worker(self.number, Working::Ended);
+    }
+
+    fn work(&mut self) {
+        let (context, number) = (Arc::clone(&self.context), self.number);
+        let counters = &context.counters;
         loop {
-            let idle = Instant::now();
+            counters.worker(number, Working::Idle);
+            counters.asks(number, self.jobs.len());
             let Ok(mut job) = self.jobs.recv() else { return };
-            self.context.counters.workers_idle.add(idle.elapsed());
-            if self.context.stop.is_stopped() {
+            counters.got(number);
+            if context.stop.is_stopped() {
                 return;
             }
+            let _span = job.span(number).entered();
             let made = catch_unwind(AssertUnwindSafe(|| self.make(&mut job)));
             let error = match made {
                 Ok(Ok(())) => None,
@@ -69,7 +79,11 @@ impl Worker {
                         .help("this is a bug in genset; please report it with the recipe"),
                 ),
             };
+            counters.worker(number, Working::HandOver);
             if let Some(error) = error {
+                if !context.stop.is_stopped() {
+                    tracing::error!(worker = number, %error, "a worker failed");
+                }
                 if let Some(Piece { sequence, offset, .. }) = job.pieces.first() {
                     let (sequence, offset) = (*sequence, *offset);
                     let _ = self.events.send(Event::Failed { sequence, offset, error });
@@ -83,6 +97,7 @@ impl Worker {
                     None => Event::Part { sequence, offset, samples, bytes: out },
                     Some(error) => Event::Failed { sequence, offset, error },
                 };
+                counters.made(number, samples);
                 if self.events.send(event).is_err() {
                     return;
                 }
@@ -98,38 +113,36 @@ impl Worker {
             return Ok(());
         }
         let Origin::Drawn(inputs) = &job.origin else { return Ok(()) };
-        let Self { context, maker, view_threads, .. } = self;
+        let Self { number, context, maker, view_threads, .. } = self;
         let (stream, threads) = (&context.stream, view_threads.as_deref());
-        let replay = context.replay.as_ref();
+        let replay = context.replay.as_deref();
         let mut taking = replay
             .filter(|_| !stream.leaves(job.source))
             .map(|replay| (replay, Taking::new(stream, replay, job)));
-        let begun = Instant::now();
-        let mut delivering = Duration::ZERO;
+        let _span = tracing::debug_span!("generator").entered();
+        context.counters.worker(*number, Working::Generator);
         maker.make(inputs, &mut |first_row, rows| {
             if context.stop.is_stopped() {
                 return Err(interrupted());
             }
-            let arrived = Instant::now();
+            context.counters.worker(*number, Working::Views);
+            let _span = tracing::debug_span!("views", first_row).entered();
             let rows = Rows::of_job(stream, job.epoch, job.first, first_row, rows);
             make_views(stream, rows, &mut job.pieces, threads);
             if let Some((replay, taking)) = &mut taking {
                 taking.take(stream, replay.keep().form, rows, threads);
             }
-            delivering += arrived.elapsed();
-            context.counters.calls.fetch_add(1, Ordering::Relaxed);
+            context.counters.called(*number);
+            context.counters.worker(*number, Working::Generator);
             Ok(())
         })?;
-        context.counters.generated.fetch_add(inputs.rows as u64, Ordering::Relaxed);
-        context.counters.views.add(delivering);
-        context.counters.generator.add(begun.elapsed().saturating_sub(delivering));
+        context.counters.generated(*number, inputs.rows);
         if let Some(replay) = replay {
             replay.made(stream.first_times(job.epoch, &(job.first..job.first + 1)) == 0);
         }
         if let Some((replay, taking)) = taking {
-            let keeping = Instant::now();
+            context.counters.worker(*number, Working::Views);
             taking.keep(stream, replay, job)?;
-            context.counters.views.add(keeping.elapsed());
         }
         Ok(())
     }
@@ -137,7 +150,7 @@ impl Worker {
     /// Delivers what was kept of the block, also since the job was planned. Says whether there was
     /// anything.
     fn deliver_kept(&mut self, job: &mut Job) -> Result<bool> {
-        let Self { context, view_threads, scratch, .. } = self;
+        let Self { number, context, view_threads, scratch, .. } = self;
         let Some(replay) = &context.replay else { return Ok(false) };
         let (stream, keep) = (&context.stream, replay.keep());
         let kept = match &job.origin {
@@ -147,10 +160,9 @@ impl Worker {
             }
         };
         let Some(kept) = kept else { return Ok(false) };
-        let begun = Instant::now();
+        context.counters.worker(*number, Working::Views);
         let bytes = replay.read(&kept, scratch)?;
         deliver(stream, keep.form, bytes, job, view_threads.as_deref())?;
-        context.counters.views.add(begun.elapsed());
         Ok(true)
     }
 }

@@ -24,7 +24,7 @@ pub(crate) const STEPS: &[Step] = &[
     Step { name: "clippy", about: "lints, with and without default features", run: clippy },
     Step { name: "doc", about: "documentation builds without a warning (rustdoc)", run: doc },
     Step { name: "runtime", about: "ONNX Runtime is here, or is installed", run: runtime },
-    Step { name: "test", about: "unit and integration tests", run: test },
+    Step { name: "test", about: "unit and integration tests, model checks", run: test },
     Step { name: "doctest", about: "examples in the documentation", run: doctest },
     Step {
         name: "python",

@@ -5,9 +5,12 @@
 //! ended when the test's own is the only one left.
 
 mod bounds;
+mod credits;
 mod echo;
 mod failure;
 mod order;
+mod pool;
+mod statistics;
 mod stress;
 mod views;
 

@@ -13,11 +13,19 @@ fn everything_is_delivered_in_order_at_the_edges_of_every_setting() {
                 for prefetch in [1, 8] {
                     let settings = Settings { prefetch, ..settings(batch) };
                     let mut next = 0;
-                    for batch in start(settings, &stream, &stand_in, workers) {
+                    let loader = start(settings, &stream, &stand_in, workers);
+                    let monitor = loader.monitor();
+                    for batch in loader {
                         let batch = batch.unwrap();
                         assert_eq!(batch.index().start, next);
                         next = batch.index().end;
                         check_batch(&stream, &batch);
+                        // Slow at first, so that all that may be made is made; then fast.
+                        if next < 5 * batch.len() as u64 {
+                            thread::sleep(Duration::from_millis(2));
+                        }
+                        let window = monitor.statistics().queues.window;
+                        assert!(window.now <= window.room, "{window:?}");
                     }
                     assert_eq!(next, samples, "block {block}, batch {batch}, workers {workers}");
                 }
