@@ -16,6 +16,7 @@
 use std::error::Error;
 use std::io::{BufRead, Write};
 use std::path::Path;
+use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use genset::bench::{self, Settings};
@@ -23,7 +24,17 @@ use genset::load::{Batch, Loader, LoaderBuilder, Options, Stop};
 use genset::{Dataset, Result};
 use serde_json::{Value, json};
 
-fn main() -> Result<(), Box<dyn Error>> {
+fn main() -> ExitCode {
+    match serve() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn serve() -> Result<(), Box<dyn Error>> {
     let recipe = std::env::args().nth(1).ok_or("which recipe?")?;
     let number = |name| Ok::<usize, Box<dyn Error>>(option(name).ok_or(name)?.parse()?);
     let (batch, workers, threads) = (number("--batch")?, number("--workers")?, number("--threads")?);

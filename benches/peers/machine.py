@@ -15,6 +15,17 @@ def last_cores(count: int) -> list[int]:
     return sorted(os.sched_getaffinity(0))[-count:]
 
 
+def busy_seconds(cores: list[int]) -> float:
+    """How long these cores have worked since the machine was started, whoever for."""
+    total = 0
+    for line in Path("/proc/stat").read_text().splitlines():
+        name, *ticks = line.split()
+        if name in {f"cpu{core}" for core in cores}:
+            user, nice, system, _idle, _wait, irq, softirq, steal = map(int, ticks[:8])
+            total += user + nice + system + irq + softirq + steal
+    return total / os.sysconf("SC_CLK_TCK")
+
+
 def hardware() -> dict[str, object]:
     return {"cpu": cpu(), "cores": os.cpu_count(), "system": platform.platform()}
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import select
 import signal
 import subprocess
 import sys
@@ -62,12 +63,16 @@ class Process:
             raise self._absent()
         return json.loads(line)
 
+    def has_answer(self, patience: float) -> bool:
+        """Whether `answer` need not wait, after at most so many seconds."""
+        return bool(select.select([self._process.stdout], [], [], patience)[0])
+
     def _absent(self) -> Absent:
         self.close()
         said = self.log.read_text(errors="replace").strip().splitlines()
-        # Rust's errors give advice in the lines after the first.
-        last = next((line for line in reversed(said) if line.startswith("Error: ")), (said or ["no word"])[-1])
-        return Absent(last.removeprefix("Error: "))
+        # genset's errors go on with advice; Python's end with what happened.
+        ours = (line for line in reversed(said) if line.startswith("error: "))
+        return Absent(next(ours, (said or ["it ended without a word"])[-1]).removeprefix("error: "))
 
     def stop(self) -> None:
         """Stops its whole group until `go_on`."""

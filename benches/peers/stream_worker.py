@@ -1,21 +1,21 @@
 """One contender of throughput.py in a process of its own, told by lines of JSON what to do.
 
-    python benches/peers/stream_worker.py NAME --generator G --folder DIR --workers W --threads T --chunk N
+    python benches/peers/stream_worker.py NAME --generator G --folder DIR \\
+        --workers W --threads T --chunk N --inputs DIR --images FILE
 
-It answers `{"versions": …}` when ready, then each
+The first batch that its DataLoader delivers is made of the inputs that genset left in
+`--inputs`, and goes to `--images`. It answers `{"versions": …}` then, and each
 
-- `{"seconds": S}` with `{"images": N, "seconds": T}`: what the DataLoader delivered in about that time,
+- `{"seconds": S}` with `{"images": N, "seconds": T}`: what was delivered in about that time,
 - `{"vary": [{"chunk": N, "channels_last": B}, …], "seconds": S}` with `{"rates": […]}`: images a second
-  that each variant makes; only without workers,
-- `{"read": FOLDER, "shape": …, "write": PATH}` after making the images of the inputs there.
-
-`examples/stream_throughput.rs` answers the first and writes what the last one reads.
+  of each variant; only without workers.
 """
 
 from __future__ import annotations
 
 import argparse
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -37,18 +37,25 @@ def main() -> None:
     parser.add_argument("--threads", type=int, required=True)
     parser.add_argument("--chunk", type=int, required=True)
     parser.add_argument("--channels-last", action="store_true")
+    parser.add_argument("--inputs", type=Path, required=True)
+    parser.add_argument("--images", type=Path, required=True)
     arguments = parser.parse_args()
     requests = Requests()
     variant = Variant(arguments.chunk, arguments.channels_last)
     dataset: Batches = STREAMS[arguments.name].make(arguments.generator, arguments.folder, variant, arguments.threads)
-    generator, workers = dataset.generator, arguments.workers
+    dataset.first = read(dataset.generator, arguments.inputs)
+    workers = arguments.workers
 
     def set_threads(_: int) -> None:
         torch.set_num_threads(arguments.threads)
 
     # Batches come out of the dataset as they are.
     batches = iter(DataLoader(dataset, batch_size=None, num_workers=workers, worker_init_fn=set_threads))
-    check(next(batches), generator)
+    first = next(batches)
+    check(first, dataset.generator)
+    first["images"].numpy().tofile(arguments.images)
+    for _ in range(1, workers):
+        next(batches)  # every worker makes that one
     requests.answer({"versions": dataset.versions()})
     for request in requests:
         if "vary" in request:
@@ -59,18 +66,12 @@ def main() -> None:
                 images, seconds = stream(batches, 1, request["seconds"])
                 rates.append(images / seconds)
             requests.answer({"rates": rates})
-        elif "read" in request:
-            if workers:
-                dataset.start()
-            made = dataset.images(read(dataset, Path(request["read"])))
-            made.numpy().tofile(request["write"])
-            requests.answer({"written": len(made)})
         else:
             images, seconds = stream(batches, max(1, workers), request["seconds"])
             requests.answer({"images": images, "seconds": seconds})
 
 
-def stream(batches: iter, step: int, seconds: float) -> tuple[int, float]:
+def stream(batches: Iterator[Batch], step: int, seconds: float) -> tuple[int, float]:
     """Takes batches for about so long, from the end of one to the end of another. Their number is
     a multiple of `step`, as batches of workers that go in step come together."""
     next(batches)
@@ -91,12 +92,11 @@ def check(batch: Batch, generator: Generator) -> None:
         raise SystemExit(f"a batch is {form}, not {wanted}")
 
 
-def read(dataset: Batches, folder: Path) -> list[torch.Tensor]:
-    """The inputs of a batch that genset made."""
-    generator = dataset.generator
+def read(generator: Generator, folder: Path) -> tuple[torch.Tensor, torch.Tensor | None]:
+    """Latents `[B, V, …]` and classes `[B]` of a batch that genset made."""
     z = np.fromfile(folder / "latent", np.float32).reshape(-1, VIEWS, *generator.latent)
     label = np.fromfile(folder / "label", np.int64)
-    return dataset.inputs(torch.from_numpy(z), torch.from_numpy(label) if generator.classes else None)
+    return torch.from_numpy(z), torch.from_numpy(label) if generator.classes else None
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ cores (`layouts`).
 from __future__ import annotations
 
 import importlib
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -49,11 +49,13 @@ class Stream:
     title: str
     module: str
     factory: str
-    family: str
-    """Whose best is compared with genset's best."""
+    group: str
+    """Genset is compared with the best of each."""
     variants: tuple[Variant, ...]
-    tolerance: float
-    """How far its pixels may be from f32, on average, in 255ths."""
+    exact: bool
+    """Whether it computes in f32."""
+    follows: str = ""
+    """Runs in the layout in which this one is fastest, as starting takes long."""
 
     def make(self, generator: str, folder: Path, variant: Variant, threads: int) -> IterableDataset:
         """Imports the library, so that a process holds no other."""
@@ -61,27 +63,16 @@ class Stream:
         return getattr(module, self.factory)(generator, folder, variant, threads)
 
 
-def layouts(cores: int) -> list[Layout]:
-    """Those that use all cores. Fewer threads than cores never won, more share cores they have."""
-    found = [Layout(0, cores), Layout(1, cores), Layout(cores, 1)]
-    return list(dict.fromkeys(found))
-
-
+ORT, F32, BF16 = "ONNX Runtime", "PyTorch f32", "PyTorch bf16"
 FORMATS = tuple(Variant(chunk, last) for chunk in (0, 32) for last in (False, True))
 
 STREAMS = {
     "onnxruntime": Stream(
-        "ONNX Runtime, Python", "onnx_runtime", "OnnxStream", "onnxruntime", (Variant(0), Variant(32)), 0.01
+        "ONNX Runtime, Python", "onnx_runtime", "OnnxStream", ORT, (Variant(0), Variant(32)), exact=True
     ),
-    "torch": Stream("PyTorch eager, f32", "pytorch", "eager", "torch-f32", FORMATS, 0.01),
-    "torch-bf16": Stream("PyTorch eager, bf16", "pytorch", "bfloat16", "torch-bf16", FORMATS, 3),
+    "torch": Stream("PyTorch eager, f32", "pytorch", "eager", F32, FORMATS, exact=True),
+    "torch-bf16": Stream("PyTorch eager, bf16", "pytorch", "bfloat16", BF16, FORMATS, exact=False),
     "torch-compile": Stream(
-        "torch.compile, bf16", "pytorch", "compiled", "torch-bf16", (Variant(0, channels_last=True),), 3
+        "torch.compile, bf16", "pytorch", "compiled", BF16, (Variant(0, True),), exact=False, follows="torch-bf16"
     ),
 }
-
-
-def as_words(layout: Layout, variant: Variant) -> list[str]:
-    """For the command line of stream_worker.py."""
-    words = ["--workers", str(layout.workers), "--threads", str(layout.threads), "--chunk", str(variant.chunk)]
-    return [*words, "--channels-last"] if asdict(variant)["channels_last"] else words

@@ -11,6 +11,8 @@ from torch.utils.data import IterableDataset
 from generators import GENERATORS, NEIGHBOUR_STD, VIEWS
 
 Batch = dict[str, torch.Tensor]
+Inputs = tuple[torch.Tensor, torch.Tensor | None]
+"""Latents `[B, V, …]` and classes `[B]`."""
 
 
 class Batches(IterableDataset):
@@ -20,21 +22,30 @@ class Batches(IterableDataset):
     `[B * V, …]` in f32.
     """
 
+    first: Inputs
+    """What the first batch of each worker is made of."""
+
     def __init__(self, generator: str) -> None:
         self.generator = GENERATORS[generator]
 
     def __iter__(self) -> Iterator[Batch]:
         self.start()
-        generator = self.generator
+        yield self.batch(*self.first)
         while True:
-            anchors = torch.randn(generator.batch, 1, *generator.latent)
-            z = anchors + NEIGHBOUR_STD * torch.randn(generator.batch, VIEWS, *generator.latent)
-            label = torch.randint(generator.classes, (generator.batch,)) if generator.classes else None
-            batch = {"images": self.images(self.inputs(z, label)).unflatten(0, (-1, VIEWS))}
-            yield batch if label is None else batch | {"label": label}
+            yield self.batch(*self.draw())
+
+    def batch(self, z: torch.Tensor, label: torch.Tensor | None) -> Batch:
+        images = self.images(self.inputs(z, label)).unflatten(0, (-1, VIEWS))
+        return {"images": images} if label is None else {"images": images, "label": label}
+
+    def draw(self) -> Inputs:
+        generator = self.generator
+        anchors = torch.randn(generator.batch, 1, *generator.latent)
+        z = anchors + NEIGHBOUR_STD * torch.randn(generator.batch, VIEWS, *generator.latent)
+        return z, torch.randint(generator.classes, (generator.batch,)) if generator.classes else None
 
     def inputs(self, z: torch.Tensor, label: torch.Tensor | None) -> list[torch.Tensor]:
-        """Latents `[B, V, …]` and classes `[B]` as the generator takes them."""
+        """Both as the generator takes them."""
         z = z.reshape(-1, *self.generator.latent)
         if label is None:
             return [z]

@@ -17,14 +17,14 @@ class OnnxStream(Batches):
     def __init__(self, generator: str, folder: Path, variant: Variant, threads: int) -> None:
         super().__init__(generator)
         self.path, self.threads, self.chunk = model(generator, folder), threads, variant.chunk
-        torch.set_num_threads(1)
 
     def vary(self, variant: Variant) -> None:
         """Goes on with another variant."""
         self.chunk = variant.chunk
 
     def start(self) -> None:
-        torch.set_num_threads(self.threads)
+        # PyTorch only draws the latents here; threads of both would take cores from each other.
+        torch.set_num_threads(1)
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = self.threads
         options.log_severity_level = 3

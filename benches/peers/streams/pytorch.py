@@ -42,9 +42,9 @@ class TorchStream(Batches):
         self.vary(variant)
         self.run = self.module
         if compile:
-            import torch._inductor.config
+            from torch._inductor import config
 
-            torch._inductor.config.freezing = True
+            config.freezing = True
             self.run = torch.compile(self.module, dynamic=False)
 
     def vary(self, variant: Variant) -> None:
