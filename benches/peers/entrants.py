@@ -5,10 +5,13 @@ from __future__ import annotations
 
 import contextlib
 import sys
+import time
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Self
 
-from generators import GENERATORS, recipe
+from generators import GENERATORS, VIEWS, recipe
+from machine import busy_seconds
 from processes import Process
 from streams import STREAMS, Layout, Variant
 
@@ -65,6 +68,8 @@ class Course:
     settings: list[str]
     """Put over the recipe."""
     cores: list[int]
+    clock: str
+    """wall, or cpu: the time that a contender ran, by the number of cores."""
     reference: Path | None = None
     """The folder with a batch of genset's: `latent`, `label` and `images`."""
 
@@ -109,26 +114,59 @@ class Ready:
         self.process.stop()
         return answer
 
+    def turn(self, course: Course, seconds: float) -> Turn:
+        self.process.go_on()
+        turn = Turn.of(self.process, course, seconds)
+        self.process.stop()
+        return turn
+
+
+@dataclass(frozen=True)
+class Turn:
+    """What a contender did when asked once."""
+
+    rate: float
+    """Images a second, by the course's clock."""
+    others: float
+    """The part of the cores' time that went to something else."""
+
+    @classmethod
+    def of(cls, process: Process, course: Course, seconds: float) -> Self:
+        work, own, begun = busy_seconds(course.cores), process.cpu_seconds(), time.perf_counter()
+        process.ask({"seconds": seconds})
+        answer = process.answer()
+        wall = time.perf_counter() - begun
+        own = process.cpu_seconds() - own
+        others = max(0.0, busy_seconds(course.cores) - work - own) / (wall * len(course.cores))
+        if course.clock == "wall":
+            return cls(answer["images"] / answer["seconds"], others)
+        # Its clock begins a batch before the first image that is counted.
+        images = answer["images"] + GENERATORS[course.generator].batch * VIEWS
+        return cls(images * len(course.cores) / own, others)
+
 
 def prepare(course: Course, entrant: Entrant, follow: Layout | None, seconds: float) -> Ready:
     """Tries the settings and keeps the fastest. Raises `Absent` if the entrant cannot take part."""
     layouts = entrant.layouts(len(course.cores)) if follow is None else [follow]
-    variant = entrant.variants[0] if entrant.variants else None
+    images = GENERATORS[course.generator].batch * VIEWS
+    # A part as large as the batch is the batch.
+    variants = [variant for variant in entrant.variants if variant.chunk < images]
+    variant = variants[0] if variants else None
     fastest, chosen, kept = 0.0, layouts[0], None
-    if len(entrant.variants) > 1:
+    if len(variants) > 1:
         # In the first layout, which has no workers; the others go on with the fastest variant.
         with course.start(entrant, layouts.pop(0), variant) as process:
             process.answer()
-            process.ask({"vary": [asdict(other) for other in entrant.variants], "seconds": seconds})
+            process.ask({"vary": [asdict(other) for other in variants], "seconds": seconds})
             rates = process.answer()["rates"]
         fastest = max(rates)
-        variant = entrant.variants[rates.index(fastest)]
+        variant = variants[rates.index(fastest)]
     versions: dict[str, str] = {}
     with contextlib.ExitStack() as closing:
         for layout in layouts:
             process = closing.enter_context(course.start(entrant, layout, variant))
             versions = process.answer()["versions"]
-            speed = rate(process, seconds)
+            speed = Turn.of(process, course, seconds).rate
             process.stop()
             if speed > fastest:
                 fastest, chosen, process, kept = speed, layout, kept, process
@@ -142,7 +180,7 @@ def prepare(course: Course, entrant: Entrant, follow: Layout | None, seconds: fl
         memory = peak_memory(kept, seconds)
         kept.stop()
         closing.pop_all()
-    setting = [str(chosen)] + ([str(variant)] if len(entrant.variants) > 1 else [])
+    setting = [str(chosen)] + ([str(variant)] if len(variants) > 1 else [])
     return Ready(entrant, kept, ", ".join(setting), memory, chosen, versions)
 
 

@@ -47,7 +47,7 @@ GENERATORS = {
     "eye": Generator((100,), 8, (3, 128, 128), 32),
     "stylegan-64": Generator((512,), 0, (3, 64, 64), 16),
     "stylegan-128": Generator((512,), 0, (3, 128, 128), 8),
-    "stylegan-256": Generator((512,), 0, (3, 256, 256), 8),
+    "stylegan-256": Generator((512,), 0, (3, 256, 256), 4),
 }
 BUILT_IN = ("digits", "fashion")
 
@@ -99,8 +99,9 @@ def network(name: str, folder: Path) -> nn.Module:
     module = Folded(Trained())
     # The exporter kept the names of the weights.
     shipped = {tensor.name: tensor for tensor in onnx.load(model(name, folder)).graph.initializer}
-    weights = {key: torch.from_numpy(onnx.numpy_helper.to_array(shipped[key]).copy()) for key, _ in module.named_parameters()}
-    module.load_state_dict(weights, strict=False)  # the rest is fixed permutations
+    arrays = {key: onnx.numpy_helper.to_array(shipped[key]) for key, _ in module.named_parameters()}
+    # What is not among the parameters is fixed permutations.
+    module.load_state_dict({key: torch.tensor(array) for key, array in arrays.items()}, strict=False)
     return module
 
 

@@ -16,7 +16,9 @@ each session, the others in a PyTorch DataLoader. How workers and threads share 
 cores, how many images a call has and the memory format are tried for `--trial`
 seconds each, and the fastest setting is measured. Then all take turns, for
 `--rounds` rounds of about `--seconds` each; the group of processes that is not at its
-turn is stopped. The table has medians over the rounds, and ratios round by round.
+turn is stopped. The table has medians over the rounds, and ratios round by round. On a
+machine that does other things, `--clock cpu` divides by the time that a contender ran,
+which leaves out waiting for a core; the table says how much of the cores others took.
 
 Memory is the most that the processes of a contender had together while it worked,
 pages that they share counted once. *Efficiency* is what genset delivers by what the
@@ -31,13 +33,12 @@ import os
 import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 
 from agreement import agree
 from entrants import Course, Entrant, Ready, ours, prepare, stream
 from generators import BUILT_IN, GENERATORS, title
-from machine import ROOT, build_example, busy_seconds, last_cores
+from machine import ROOT, build_example, last_cores
 from processes import Absent
 from results import Result, as_json, as_markdown, as_text
 from streams import STREAMS, Layout
@@ -56,13 +57,15 @@ def main() -> None:
         make(generator, arguments.models)
         with tempfile.TemporaryDirectory() as scratch:
             cores = last_cores(arguments.cores)
-            course = Course(generator, arguments.models, Path(scratch), example, arguments.set, cores)
+            models, scratch, clock = arguments.models, Path(scratch), arguments.clock
+            course = Course(generator, models, scratch, example, arguments.set, cores, clock)
             result = measure(course, entrants, arguments)
         results.append(result)
         print(as_text(result), flush=True)
     if arguments.markdown:
         print("\n" + as_markdown(results))
-    document = as_json(results, {key: getattr(arguments, key) for key in ("cores", "rounds", "seconds", "trial", "set")})
+    said = {key: getattr(arguments, key) for key in ("cores", "clock", "rounds", "seconds", "trial", "set")}
+    document = as_json(results, said)
     if arguments.json:
         arguments.json.write_text(json.dumps(document, indent=1, ensure_ascii=False) + "\n")
     if arguments.plot:
@@ -80,6 +83,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--cores", type=int, default=2)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=2.0, help="that a round of one contender takes")
+    parser.add_argument("--clock", choices=["wall", "cpu"], default="wall", help="cpu: leave out what others took")
     parser.add_argument("--trial", type=float, default=0.5, help="seconds for each setting of a contender")
     parser.add_argument("--models", type=Path, default=ROOT / "target" / "peers", help="folder to keep generators in")
     parser.add_argument("--ours", type=Path, help="the built example; default: cargo builds it")
@@ -127,13 +131,9 @@ def measure(course: Course, entrants: list[Entrant], arguments: argparse.Namespa
             say(f"{title(course.generator)}: round {turn + 1} of {arguments.rounds}")
             # There and back, so that nobody always follows the same neighbour.
             for one in ready if turn % 2 == 0 else reversed(ready):
-                work = busy_seconds(course.cores), one.process.cpu_seconds()
-                begun = time.perf_counter()
-                answer = one.ask({"seconds": arguments.seconds})
-                wall = time.perf_counter() - begun
-                others = busy_seconds(course.cores) - work[0] - (one.process.cpu_seconds() - work[1])
-                result.rounds[one.entrant.title].append(answer["images"] / answer["seconds"])
-                result.others[one.entrant.title].append(max(0.0, others / (wall * len(course.cores))))
+                done = one.turn(course, arguments.seconds)
+                result.rounds[one.entrant.title].append(done.rate)
+                result.others[one.entrant.title].append(done.others)
         for one in ready:
             if one.entrant.ours:
                 say(f"{title(course.generator)}: the ceiling of {one.entrant.title}")
