@@ -1,7 +1,8 @@
 //! Streams batches, as fast as it can: genset's side of `benches/peers/throughput.py`.
 //!
 //! ```text
-//! stream_throughput RECIPE --batch 128 --workers 2 --threads 1 [--provider NAME]… [--set KEY=VALUE]…
+//! stream_throughput RECIPE --batch 128 --workers 2 --threads 1 [--provider NAME]… \
+//!     [--rewrites auto|none|LIST] [--set KEY=VALUE]…
 //! ```
 //!
 //! Like every contender there (`benches/peers/stream_worker.py`), it answers `{"versions": …}` when
@@ -40,7 +41,8 @@ fn serve() -> Result<(), Box<dyn Error>> {
     let (batch, workers, threads) = (number("--batch")?, number("--workers")?, number("--threads")?);
     let options = Options {
         providers: options("--provider").map(|name| name.parse()).collect::<Result<_>>()?,
-        threads,
+        threads: Some(threads),
+        rewrites: option("--rewrites").unwrap_or_else(|| "auto".into()).parse()?,
         settings: options("--set").collect(),
         ..Options::default()
     };

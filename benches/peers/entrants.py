@@ -21,7 +21,7 @@ OURS = "genset"
 
 @dataclass(frozen=True)
 class Entrant:
-    """A contender. Ours has a provider and a precision, a stream has neither."""
+    """A contender. Ours has a command line of its own, a stream none."""
 
     name: str
     title: str
@@ -29,11 +29,11 @@ class Entrant:
     exact: bool
     variants: tuple[Variant, ...]
     follows: str = ""
-    provider: str = ""
+    options: tuple[str, ...] = ()
 
     @property
     def ours(self) -> bool:
-        return bool(self.provider)
+        return bool(self.options)
 
     def layouts(self, cores: int) -> list[Layout]:
         """Those that use all cores. A DataLoader may also do without workers, and never has more
@@ -48,11 +48,16 @@ def stream(name: str) -> Entrant:
 
 
 def ours(words: str) -> Entrant:
-    """`cpu:f32` and the like."""
-    provider, _, precision = words.partition(":")
-    precision = precision or "f32"
+    """`PROVIDER[:PRECISION[:REWRITES]]`."""
+    provider, precision, rewrites = (words.split(":", 2) + ["", ""])[:3]
+    precision, rewrites = precision or "f32", rewrites or "auto"
+    options = ["--provider", provider, "--rewrites", rewrites]
+    if precision != "f32":
+        options += ["--set", f'generator.precision="{precision}"']
     title = f"{OURS}, {provider} {precision}"
-    return Entrant(f"{OURS}-{provider}-{precision}", title, OURS, precision == "f32", (), provider=provider)
+    title += {"auto": "", "none": ", as exported"}.get(rewrites, f", {rewrites}")
+    name = words.replace(":", "-").replace("/", "-")
+    return Entrant(f"{OURS}-{name}", title, OURS, precision == "f32", (), options=tuple(options))
 
 
 @dataclass
@@ -76,12 +81,9 @@ class Course:
     def start(self, entrant: Entrant, layout: Layout, variant: Variant | None) -> Process:
         log = self.scratch / f"{entrant.name}.log"
         if entrant.ours:
-            command = [self.example, recipe(self.generator, self.folder), "--provider", entrant.provider]
+            command = [self.example, recipe(self.generator, self.folder), *entrant.options]
             command += ["--batch", GENERATORS[self.generator].batch]
-            # A recipe that says f32 is the same without.
-            precision = entrant.name.rpartition("-")[2]
-            words = [*self.settings, *([] if entrant.exact else [f'generator.precision="{precision}"'])]
-            command += [part for setting in words for part in ("--set", setting)]
+            command += [part for setting in self.settings for part in ("--set", setting)]
         else:
             assert self.reference is not None and variant is not None
             command = [sys.executable, HERE / "stream_worker.py", entrant.name, "--generator", self.generator]

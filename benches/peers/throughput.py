@@ -20,6 +20,11 @@ turn is stopped. The table has medians over the rounds, and ratios round by roun
 machine that does other things, `--clock cpu` divides by the time that a contender ran,
 which leaves out waiting for a core; the table says how much of the cores others took.
 
+genset is measured on several providers and precisions, and on the CPU also without
+rewrites of the graph, `cpu:f32:none`. Rewrites are those of the stored profile where
+`genset tune` made one, and else go by rule. A provider that is not installed is left
+out with a note.
+
 Memory is the most that the processes of a contender had together while it worked,
 pages that they share counted once. *Efficiency* is what genset delivers by what the
 bare generator makes in a tight loop, as `genset bench` has it.
@@ -44,7 +49,7 @@ from results import Result, as_json, as_markdown, as_text
 from streams import STREAMS, Layout
 
 HERE = Path(__file__).parent
-OURS = ["cpu:f32", "openvino:f32", "openvino:bf16"]
+OURS = ["cpu:f32:none", "cpu", "openvino", "openvino:bf16"]
 
 
 def main() -> None:
@@ -77,7 +82,7 @@ def main() -> None:
 def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", nargs="+", choices=GENERATORS, default=list(GENERATORS), metavar="GENERATOR")
-    parser.add_argument("--genset", nargs="+", default=OURS, metavar="PROVIDER:PRECISION", help=f"default: {OURS}")
+    parser.add_argument("--genset", nargs="+", default=OURS, metavar="SETTING", help=f"{ours.__doc__} Default: {OURS}")
     parser.add_argument("--against", nargs="*", choices=STREAMS, default=list(STREAMS), help="default: all")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="over genset's recipes")
     parser.add_argument("--cores", type=int, default=2)
