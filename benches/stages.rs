@@ -1,7 +1,9 @@
-//! The pipeline's own work, stage by stage: what it costs on top of the generator.
+//! The pipeline stage by stage: latents, generator, delivery, hand-over. `pixels.rs` has the
+//! operations on views.
 
 use std::hint::black_box;
 use std::path::Path;
+use std::time::Instant;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use genset::Dataset;
@@ -125,35 +127,64 @@ fn delivery(criterion: &mut Criterion) {
     }
 }
 
-/// Everything around the generator at once: a batch out of a loader, against the generator calls
-/// that it takes, with a model that does next to nothing (Z 8, one 8×8 image).
+/// A call of the smallest generator there is to ship: with its inputs fed, and again on those that
+/// are bound, which is the ceiling. 32 samples × 2 views.
+fn generator(criterion: &mut Criterion) {
+    let dataset = open("builtin:digits", &[]);
+    let mut generator = dataset.generator().expect("a session");
+    let inputs = dataset.block_inputs(0);
+    let mut group = criterion.benchmark_group("generator");
+    group.throughput(Throughput::Elements(inputs.rows as u64));
+    group.bench_function("digits, fed", |bencher| {
+        bencher.iter(|| {
+            let mut look = |_, images: runtime::TensorView<'_>| {
+                black_box(images);
+                Ok(())
+            };
+            generator.run(black_box(&inputs), &mut look).expect("a call")
+        });
+    });
+    group.bench_function("digits, again", |bencher| {
+        bencher.iter(|| generator.run_again().expect("a call"));
+    });
+}
+
+/// Planning, hand-over and the return of buffers: a loader whose generator costs next to nothing,
+/// one product of 8 by 192. A step is a batch of 256 images of 8×8×3.
 fn hand_over(criterion: &mut Criterion) {
     let folder = tempfile::tempdir().expect("a folder");
-    let model = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/models/channels-1.onnx");
-    std::fs::copy(model, folder.path().join("g.onnx")).expect("a model");
-    let text = "samples = \"endless\"\n[generator]\nmodel = \"g.onnx\"\nblock = 32\n\
-                inputs.z = { role = \"latent\" }\noutput = { range = [-1, 1] }\n";
-    let recipe = Recipe::parse(text, "bench", folder.path()).expect("a valid recipe");
-    let dataset = Dataset::from_recipe(recipe, Options::default()).expect("a dataset");
+    let model = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/models/dynamic-batch.onnx");
+    std::fs::copy(model, folder.path().join("g.onnx")).expect("the stand-in");
+    let recipe = folder.path().join("g.toml");
+    let text = "[generator]\nmodel = \"g.onnx\"\ninputs.z = { role = \"latent\" }\n\
+                output = { layout = \"NCHW\", range = [-1, 1] }\n";
+    std::fs::write(&recipe, text).expect("a recipe");
     let mut group = criterion.benchmark_group("hand-over");
-    for (batch, blocks) in [(32, 1), (256, 8)] {
-        group.throughput(Throughput::Elements(batch));
-        let mut generator = dataset.generator().expect("a generator");
-        let inputs = dataset.block_inputs(0);
-        group.bench_function(format!("batch of {batch}, generator alone"), |bencher| {
-            bencher.iter(|| {
-                for _ in 0..blocks {
-                    generator.run(black_box(&inputs), &mut |_, _| Ok(())).expect("rows");
-                }
-            });
-        });
-        let loader = dataset.loader().batch(batch as usize).workers(1).rank(0, 1);
+    group.throughput(Throughput::Elements(256));
+    for (block, workers) in [(1, 1), (32, 1), (32, 2), (32, 64), (1024, 1), (1024, 2)] {
+        let dataset = open(&recipe, &[format!("generator.block={block}")]);
+        let loader = dataset.loader().batch(256).workers(workers).rank(0, 1).epochs(None);
         let mut loader = loader.build().expect("a loader");
-        group.bench_function(format!("batch of {batch}, loader"), |bencher| {
-            bencher.iter(|| black_box(loader.next().expect("endless").expect("a batch")));
+        let mut next = move || black_box(loader.next().expect("no end").expect("a batch"));
+        // What was made while nobody asked comes first.
+        let ready = 4.max(2 * workers * block / 256) + block / 256 + 1;
+        let id = format!("block {block}, {workers} worker(s)");
+        group.bench_function(id, |bencher| {
+            bencher.iter_custom(|batches| {
+                (0..ready).for_each(|_| drop(next()));
+                let begun = Instant::now();
+                (0..batches).for_each(|_| drop(next()));
+                begun.elapsed()
+            });
         });
     }
 }
 
-criterion_group!(stages, latents, steps, delivery, hand_over);
+fn open(recipe: impl AsRef<Path>, settings: &[String]) -> Dataset {
+    let options = Options { settings: settings.to_vec(), ..Options::default() };
+    // Without ONNX Runtime this says how to get it.
+    Dataset::open_with(recipe, options).unwrap_or_else(|error| panic!("{error}"))
+}
+
+criterion_group!(stages, latents, steps, generator, delivery, hand_over);
 criterion_main!(stages);

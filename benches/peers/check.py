@@ -9,16 +9,17 @@ how much finest detail they have (blur, and the size of crops).
 
 from __future__ import annotations
 
-import os
 import sys
 from pathlib import Path
 
 import numpy as np
 
 from contenders import PEERS
+from machine import last_cores
 from pictures import dead_leaves
+from processes import Absent
 from task import IMAGES, Task
-from teams import Absent, Team, title, whole
+from teams import Team, title, whole
 
 sys.path.append(str(Path(__file__).parents[2] / "onnx"))
 from sheet import grid, write_png
@@ -38,7 +39,7 @@ def check(names: list[str], sizes: list[int], ours: Path | None, folder: Path, s
         images = dead_leaves(IMAGES, size, task.channels, seed=0)
         path = folder / f"{size}.u8"
         images.tofile(path)
-        cores = sorted(os.sched_getaffinity(0))[-1:]
+        cores = last_cores(1)
         found: dict[str, dict[str, float]] = {}
         shown = [images[:SHOWN, None].repeat(2, 1)]
         for name in sorted(names, key=lambda name: name != REFERENCE):

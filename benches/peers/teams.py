@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
 import sys
-import time
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -15,10 +11,11 @@ from typing import Self
 import numpy as np
 
 from contenders import PEERS
+from machine import build_example
+from processes import Absent, Process
 from task import BATCH, VIEWS, Task
 
 HERE = Path(__file__).parent
-ROOT = HERE.parent.parent
 OURS = "genset"
 
 # Every library, and OpenMP, OpenBLAS and MKL under it, asks when it is loaded how many threads it
@@ -32,10 +29,6 @@ ENVIRONMENT = {
 }
 
 
-class Absent(Exception):
-    """A contender that cannot take part, and why."""
-
-
 def title(name: str) -> str:
     return name if name == OURS else PEERS[name].title
 
@@ -45,11 +38,7 @@ def whole(name: str) -> bool:
 
 
 def build_ours() -> Path:
-    """Our side is an example of the library."""
-    command = ["cargo", "build", "--release", "--example", "views_throughput", "--quiet"]
-    subprocess.run(command, cwd=ROOT, check=True)
-    target = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
-    return target / "release" / "examples" / "views_throughput"
+    return build_example("views_throughput")
 
 
 @dataclass(frozen=True)
@@ -78,7 +67,8 @@ class Team:
             commands = [[*command, "--seed", place] for place, _ in enumerate(cores)]
             places = [[core] for core in cores]
         self.shares = [len(place) for place in places]
-        self.processes = [self._start(list(map(str, c)), p) for c, p in zip(commands, places, strict=True)]
+        pairs = zip(commands, places, strict=True)
+        self.processes = [Process(command, place, log, ENVIRONMENT) for command, place in pairs]
         self.versions: dict[str, str] = {}
 
     def ready(self) -> None:
@@ -87,36 +77,17 @@ class Team:
         Raises `Absent` if this one cannot take part."""
         self.versions = self._answers()[0]["versions"]
 
-    def _start(self, command: list[str], cores: list[int]) -> subprocess.Popen[str]:
-        # A process starts on the cores of the one that starts it.
-        before = os.sched_getaffinity(0)
-        os.sched_setaffinity(0, cores)
-        try:
-            with self.log.open("ab") as log:
-                return subprocess.Popen(
-                    command,
-                    stdin=subprocess.PIPE,
-                    stdout=subprocess.PIPE,
-                    stderr=log,
-                    text=True,
-                    env=os.environ | ENVIRONMENT,
-                )
-        finally:
-            os.sched_setaffinity(0, before)
-
     def round(self, batches: int) -> Round:
         """So many batches on each core."""
         before = self._cpu_seconds()
         for process, share in zip(self.processes, self.shares, strict=True):
-            self._ask(process, {"batches": batches * share})
+            process.ask({"batches": batches * share})
         wall = max(answer["seconds"] for answer in self._answers())
         cores = sum(self.shares)
         return Round(batches * cores * BATCH * VIEWS, wall, (self._cpu_seconds() - before) / cores)
 
     def _cpu_seconds(self) -> float:
-        """All threads of all processes. Linux makes a process's clock from its number:
-        `clock_getcpuclockid(3)`, which Python has for threads alone."""
-        return sum(time.clock_gettime((~process.pid << 3) | 2) for process in self.processes)
+        return sum(process.cpu_seconds() for process in self.processes)
 
     def batches_for(self, seconds: float) -> int:
         """How many batches on each core take about so long; warms up by the way."""
@@ -128,8 +99,8 @@ class Team:
 
     def views(self, batches: int, path: Path) -> np.ndarray:
         """`[batches * BATCH, VIEWS, C, H, W]`, f32."""
-        self._ask(self.processes[0], {"batches": batches, "write": str(path)})
-        self._answers(1)
+        self.processes[0].ask({"batches": batches, "write": str(path)})
+        self.processes[0].answer()
         shape = (batches * BATCH, VIEWS, self.task.channels, self.task.size, self.task.size)
         views = np.fromfile(path, np.float32)
         path.unlink()
@@ -137,31 +108,16 @@ class Team:
             raise SystemExit(f"{title(self.name)} wrote {views.size} values for {shape}")
         return views.reshape(shape)
 
-    @staticmethod
-    def _ask(process: subprocess.Popen[str], request: dict[str, object]) -> None:
-        assert process.stdin is not None
-        process.stdin.write(json.dumps(request) + "\n")
-        process.stdin.flush()
-
-    def _answers(self, count: int | None = None) -> list[dict]:
-        answers = []
-        for process in self.processes[:count]:
-            assert process.stdout is not None
-            line = process.stdout.readline()
-            if not line:
-                self.close()
-                last = self.log.read_text(errors="replace").strip().splitlines()
-                raise Absent(last[-1] if last else "it ended without a word")
-            answers.append(json.loads(line))
-        return answers
+    def _answers(self) -> list[dict]:
+        try:
+            return [process.answer() for process in self.processes]
+        except Absent:
+            self.close()
+            raise
 
     def close(self) -> None:
-        """Ends the processes: they stop when nothing more can come."""
         for process in self.processes:
-            for pipe in (process.stdin, process.stdout):
-                if pipe is not None:
-                    pipe.close()
-            process.wait()
+            process.close()
 
     def __enter__(self) -> Self:
         self.ready()

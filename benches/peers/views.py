@@ -43,9 +43,11 @@ from pathlib import Path
 
 import check
 from contenders import PEERS
+from machine import hardware, last_cores
 from pictures import dead_leaves
+from processes import Absent
 from task import IMAGES, Task
-from teams import OURS, Absent, Round, Team, build_ours, title, whole
+from teams import OURS, Round, Team, build_ours, title, whole
 
 SIZES = (28, 32, 64, 128, 224)
 # A contender that had less of its cores than this was measured together with something else.
@@ -130,8 +132,7 @@ def measure(names: list[str], task: Task, ours: Path | None, folder: Path, argum
     result = Result(task.size, arguments.clock)
     images = folder / f"{task.size}.u8"
     dead_leaves(IMAGES, task.size, task.channels, seed=0).tofile(images)
-    # The last cores: the first one tends to serve the machine's interrupts.
-    cores = sorted(os.sched_getaffinity(0))[-arguments.cores :]
+    cores = last_cores(arguments.cores)
     teams = [Team(name, task, images, cores, ours, folder / f"{name}-{task.size}.log") for name in names]
     try:
         for team in list(teams):
@@ -194,7 +195,7 @@ def as_json(results: list[Result], arguments: argparse.Namespace) -> dict[str, o
         "rounds": arguments.rounds,
         "seconds": arguments.seconds,
         "clock": arguments.clock,
-        "hardware": {"cpu": cpu(), "cores": os.cpu_count(), "system": platform.platform()},
+        "hardware": hardware(),
         "versions": versions,
         "sizes": [
             {
@@ -216,14 +217,6 @@ def as_json(results: list[Result], arguments: argparse.Namespace) -> dict[str, o
             for result in results
         ],
     }
-
-
-def cpu() -> str:
-    """Its name, as Linux has it."""
-    for line in Path("/proc/cpuinfo").read_text().splitlines():
-        if line.startswith("model name"):
-            return line.split(":", 1)[1].strip()
-    return platform.processor()
 
 
 if __name__ == "__main__":

@@ -11,15 +11,13 @@ then each `{"batches": N}` with `{"seconds": …}`, and each `{"batches": N,
 from __future__ import annotations
 
 import argparse
-import json
-import os
-import sys
 import time
 from pathlib import Path
 
 import numpy as np
 
 from contenders import PEERS
+from processes import Requests
 from task import BATCH, IMAGES, Task
 
 
@@ -30,21 +28,15 @@ def main() -> None:
     parser.add_argument("--images", type=Path, required=True)
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
-    # Libraries print what they like; answers have a way of their own.
-    answers = os.fdopen(os.dup(1), "w")
-    os.dup2(2, 1)
+    requests = Requests()
 
     task = Task(arguments.size)
     images = np.fromfile(arguments.images, np.uint8).reshape(IMAGES, task.size, task.size, task.channels)
     contender = PEERS[arguments.name].make(task, images, arguments.seed)
     first = 0
 
-    def answer(content: dict[str, object]) -> None:
-        print(json.dumps(content), file=answers, flush=True)
-
-    answer({"versions": contender.versions})
-    for line in sys.stdin:
-        request = json.loads(line)
+    requests.answer({"versions": contender.versions})
+    for request in requests:
         if "write" in request:
             with open(request["write"], "wb") as file:
                 for _ in range(request["batches"]):
@@ -52,13 +44,13 @@ def main() -> None:
                     check(views, task)
                     file.write(views.tobytes())
                     first += BATCH
-            answer({"written": request["batches"]})
+            requests.answer({"written": request["batches"]})
         else:
             begun = time.perf_counter()
             for _ in range(request["batches"]):
                 contender.batch(first)
                 first += BATCH
-            answer({"seconds": time.perf_counter() - begun})
+            requests.answer({"seconds": time.perf_counter() - begun})
 
 
 def check(views: np.ndarray, task: Task) -> None:
