@@ -2,6 +2,7 @@
 //! what is inferred is what is made, and what is refused does not run.
 
 use std::cell::Cell;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use genset::graph::{Element, Model};
 use genset::runtime::Tensor;
@@ -318,8 +319,10 @@ impl Maker {
                 let weights = self.weights(&shape);
                 let mut attributes = vec![int("group", groups as i64)];
                 self.window(&mut attributes, 3);
+                let dilated = attributes.iter().any(|attribute| attribute.name == "dilations");
                 match self.pick(0, 3) {
-                    0 => attributes.push(list("output_padding", &self.many(2, 0, 1))),
+                    // ONNX Runtime has it below the stride, the standard below the dilation too.
+                    0 if !dilated => attributes.push(list("output_padding", &self.many(2, 0, 1))),
                     1 => attributes.push(list("output_shape", &self.many(2, 4, 12))),
                     _ => (),
                 }
@@ -433,8 +436,10 @@ proptest! {
                 }),
                 Err(error) => {
                     let last = maker.nodes.last().unwrap().output[0].clone();
-                    let made = maker.made(&[(last, 1)]);
-                    prop_assert!(made.is_err(), "{error}, but it is {made:?}");
+                    // Where ONNX Runtime makes a tensor of negative size, looking at it panics.
+                    let made = catch_unwind(AssertUnwindSafe(|| maker.made(&[(last, 1)])));
+                    let runs = matches!(made, Ok(Ok(_)));
+                    prop_assert!(!runs, "{error}, but it is {made:?}");
                     false
                 }
             };

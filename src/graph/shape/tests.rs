@@ -93,7 +93,7 @@ fn terabytes_by_tile_expand_and_concat_are_refused_without_being_made() {
     let huge = || vec![ints("huge", &[2], &[1 << 30, 1 << 30])];
     refused(vec![node("Tile", &["z", "huge"], &["t"])], huge(), Kind::Limit, "Tile `Tile_t`");
     let most = || vec![ints("most", &[2], &[i64::MAX, i64::MAX])];
-    refused(vec![node("Tile", &["z", "most"], &["t"])], most(), Kind::Limit, "it makes");
+    refused(vec![node("Tile", &["z", "most"], &["t"])], most(), Kind::Limit, "Tile `Tile_t`");
     let nodes = vec![
         node("Identity", &["huge"], &["size"]),
         node_with("Slice", &["size", "one", "two"], &["last"], &[]),
