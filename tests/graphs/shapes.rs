@@ -329,7 +329,7 @@ impl Maker {
                 node_with("ConvTranspose", &[&x, &weights], &[&y], &attributes)
             }
             25 => {
-                let mut attributes = vec![list("kernel_shape", &self.many(2, 2, 3))];
+                let mut attributes = vec![list("kernel_shape", &self.many(2, 2, 4))];
                 self.window(&mut attributes, 1);
                 attributes.push(int("ceil_mode", self.pick(0, 1)));
                 node_with(self.one_of(&["MaxPool", "AveragePool"]), &[&x], &[&y], &attributes)
@@ -378,7 +378,9 @@ impl Maker {
     /// Strides, dilations and padding, each perhaps.
     fn window(&self, attributes: &mut Vec<AttributeProto>, max_dilation: i64) {
         if self.pick(0, 1) == 0 {
-            attributes.push(list("strides", &self.many(2, 1, 3)));
+            // Pooling in ONNX Runtime knows no windows apart from each other that pad themselves.
+            let most = if max_dilation > 1 { 3 } else { 2 };
+            attributes.push(list("strides", &self.many(2, 1, most)));
         }
         let same = self.pick(0, 4) == 0;
         // ONNX Runtime knows no such padding of dilated windows.
