@@ -8,8 +8,10 @@
 //!
 //! The way of a file: `model` reads it, `wire` looks over its bytes, `proto` decodes them, `check`
 //! and `external` hold it to its word. `body` then finds every node wherever it is nested, and
-//! `operators`, `range`, `labels` and `linear` each answer one question about them; `expose` makes a
-//! model with one output more.
+//! `operators`, `range`, `labels` and `linear` each answer one question about them; `shape` tells how
+//! large every tensor is. `draft` holds a model that is being edited, `scope` sees to its names and
+//! `write` to its bytes; `expose` makes a model with one output more. `save` writes files, `loadable`
+//! is what a runtime is given. `README.md` beside this file has the whole way.
 
 mod body;
 #[cfg(test)]

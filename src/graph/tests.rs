@@ -7,6 +7,7 @@ use proptest::prelude::*;
 use prost::Message;
 
 use super::build::{self, node};
+use super::draft::Draft;
 use super::proto::{ModelProto, StringStringEntryProto};
 use super::*;
 use crate::error::Kind;
@@ -160,9 +161,24 @@ fn ask(model: &Model) {
         let _ = model.class_count(&input.name);
         let _ = model.linear_layers(&input.name, &[8], true);
     }
-    if let Some(tensor) = model.tensors().first() {
-        let _ = model.with_output(tensor);
+    let _ = (model.shapes(&[]), model.shapes(&[("z", vec![3, 8])]), model.loadable());
+    if let Some(tensor) = model.tensors().first()
+        && let Ok(edited) = model.with_output(tensor)
+    {
+        assert_eq!(edited.inputs(), model.inputs());
     }
+    // What is not edited comes back; what is comes back as it was edited.
+    let mut draft = Draft::of(model);
+    assert_eq!(draft.bytes().unwrap(), model.bytes());
+    let graph = draft.graph_mut();
+    graph.doc_string.push_str("edited");
+    graph.node.reverse();
+    graph.initializer.reverse();
+    let edited = draft.bytes().unwrap();
+    assert_eq!(
+        ModelProto::decode(edited).unwrap().encode_to_vec(),
+        draft.proto_mut().encode_to_vec()
+    );
     for output in model.outputs() {
         let _ = model.output_range(&output.name);
     }
@@ -177,12 +193,20 @@ fn varied() -> ModelProto {
         build::node_with("If", &["z"], &["x"], &[build::subgraph("then_branch", branch)]),
         node("ConstantOfShape", &["shape"], &["zeros"]),
         build::node_with("Constant", &[], &["k"], &[build::int("value_int", 2)]),
+        node("Shape", &["flat"], &["size"]),
+        node("Range", &["k", "limit", "k"], &["range"]),
+        node("Tile", &["size", "k"], &["tiled"]),
+        build::node_with("Concat", &["size", "shape"], &["both"], &[build::int("axis", 0)]),
+        node("Slice", &["both", "shape", "shape", "", "k"], &["part"]),
+        node("Expand", &["flat", "part"], &["large"]),
+        node("Reshape", &["large", "both"], &["grid"]),
         node("Tanh", &["flat"], &["t"]),
         node("Mul", &["t", "k"], &["m"]),
         build::node_with("Cast", &["m"], &["image"], &[build::int("to", 2)]),
     ];
     let weight = build::floats("weight", &[10, 2], &[0.5; 20]);
-    let mut model = build::model(nodes, vec![weight, build::ints("shape", &[2], &[3, 4])]);
+    let (shape, limit) = (build::ints("shape", &[2], &[3, 4]), build::ints("limit", &[], &[9]));
+    let mut model = build::model(nodes, vec![weight, shape, limit]);
     model.graph.as_mut().unwrap().input.push(build::value("y", 7, &["batch"]));
     model
 }

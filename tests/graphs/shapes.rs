@@ -2,6 +2,7 @@
 //! what is inferred is what is made, and what is refused does not run.
 
 use std::cell::Cell;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use genset::graph::{Element, Model};
 use genset::runtime::Tensor;
@@ -120,8 +121,7 @@ impl Maker {
         let all = names.map(|name| {
             let known = shapes.dims(&name).map(<[_]>::to_vec);
             let dims = known.unwrap_or_else(|| panic!("no shape of {name} in {:?}", self.nodes));
-            let element = shapes.element(&name).unwrap();
-            (name, element, dims)
+            (name.clone(), shapes.element(&name).unwrap(), dims)
         });
         Ok(all.collect())
     }
@@ -136,9 +136,12 @@ impl Maker {
         let x = self.floats[self.pick(0, self.floats.len() as i64 - 1) as usize].clone();
         let dims = self.dims_of(&x);
         let rank = dims.len() as i64;
-        let image = dims.len() == 4;
         let y = self.name();
-        let kind = self.pick(0, if image { 29 } else { 19 });
+        let kind = match dims.len() {
+            0 => 0,
+            4 => self.pick(0, 29),
+            _ => self.pick(0, 19),
+        };
         let mut made = vec![y.clone()];
         let node = match kind {
             0 => node(self.one_of(&["Relu", "Sigmoid", "Neg", "Identity"]), &[&x], &[&y]),
@@ -316,15 +319,17 @@ impl Maker {
                 let weights = self.weights(&shape);
                 let mut attributes = vec![int("group", groups as i64)];
                 self.window(&mut attributes, 3);
+                let dilated = attributes.iter().any(|attribute| attribute.name == "dilations");
                 match self.pick(0, 3) {
-                    0 => attributes.push(list("output_padding", &self.many(2, 0, 1))),
+                    // ONNX Runtime has it below the stride, the standard below the dilation too.
+                    0 if !dilated => attributes.push(list("output_padding", &self.many(2, 0, 1))),
                     1 => attributes.push(list("output_shape", &self.many(2, 4, 12))),
                     _ => (),
                 }
                 node_with("ConvTranspose", &[&x, &weights], &[&y], &attributes)
             }
             25 => {
-                let mut attributes = vec![list("kernel_shape", &self.many(2, 2, 3))];
+                let mut attributes = vec![list("kernel_shape", &self.many(2, 2, 4))];
                 self.window(&mut attributes, 1);
                 attributes.push(int("ceil_mode", self.pick(0, 1)));
                 node_with(self.one_of(&["MaxPool", "AveragePool"]), &[&x], &[&y], &attributes)
@@ -373,15 +378,19 @@ impl Maker {
     /// Strides, dilations and padding, each perhaps.
     fn window(&self, attributes: &mut Vec<AttributeProto>, max_dilation: i64) {
         if self.pick(0, 1) == 0 {
-            attributes.push(list("strides", &self.many(2, 1, 3)));
+            // Pooling in ONNX Runtime knows no windows apart from each other that pad themselves.
+            let most = if max_dilation > 1 { 3 } else { 2 };
+            attributes.push(list("strides", &self.many(2, 1, most)));
         }
-        if max_dilation > 1 && self.pick(0, 2) == 0 {
+        let same = self.pick(0, 4) == 0;
+        // ONNX Runtime knows no such padding of dilated windows.
+        if max_dilation > 1 && !same && self.pick(0, 2) == 0 {
             attributes.push(list("dilations", &self.many(2, 1, max_dilation)));
         }
-        match self.pick(0, 4) {
-            0 => attributes.push(text("auto_pad", "SAME_UPPER")),
-            1 => attributes.push(text("auto_pad", "VALID")),
-            2 | 3 => attributes.push(list("pads", &self.many(4, 0, 1))),
+        match self.pick(0, 3) {
+            _ if same => attributes.push(text("auto_pad", "SAME_UPPER")),
+            0 => attributes.push(text("auto_pad", "VALID")),
+            1 | 2 => attributes.push(list("pads", &self.many(4, 0, 1))),
             _ => (),
         }
     }
@@ -391,9 +400,14 @@ impl Maker {
         let model = build::read(&self.model(names))?;
         let mut session = session(runtime(), &model)?;
         let x = Tensor::new(Element::F32, &self.dims)?;
-        let all = names.iter().map(|(name, _)| {
+        let all = names.iter().map(|(name, number)| {
             let tensor = session.run_once(&[("x", &x)], name)?;
-            Ok((name.clone(), tensor.element(), tensor.shape().to_vec()))
+            let element = match (tensor.element(), number) {
+                // Not among the types of images and latents, and told by that alone.
+                (Element::Other(0), 9) => Element::Bool,
+                (element, _) => element,
+            };
+            Ok((name.clone(), element, tensor.shape().to_vec()))
         });
         all.collect()
     }
@@ -404,7 +418,7 @@ fn numbered(tensors: &[(String, Element, Vec<usize>)]) -> Vec<(String, i32)> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..Default::default() })]
+    #![proptest_config(ProptestConfig { cases: 300, max_shrink_iters: 300, failure_persistence: None, ..Default::default() })]
 
     #[test]
     fn what_is_inferred_is_what_comes_out(
@@ -424,8 +438,10 @@ proptest! {
                 }),
                 Err(error) => {
                     let last = maker.nodes.last().unwrap().output[0].clone();
-                    let made = maker.made(&[(last, 1)]);
-                    prop_assert!(made.is_err(), "{error}, but it is {made:?}");
+                    // Where ONNX Runtime makes a tensor of negative size, looking at it panics.
+                    let made = catch_unwind(AssertUnwindSafe(|| maker.made(&[(last, 1)])));
+                    let runs = matches!(made, Ok(Ok(_)));
+                    prop_assert!(!runs, "{error}, but it is {made:?}");
                     false
                 }
             };
@@ -447,8 +463,8 @@ proptest! {
 fn every_shape_of_the_shipped_generators_is_known_and_right() {
     let shipped = models().join("../../onnx/models");
     for (name, inputs) in [
-        ("digits.onnx", [("z", vec![3, 64]), ("y", vec![3])]),
-        ("fashion.onnx", [("z", vec![3, 64]), ("y", vec![3])]),
+        ("digits.onnx", [("z", vec![3, 64]), ("y", vec![3, 10])]),
+        ("fashion.onnx", [("z", vec![3, 64]), ("y", vec![3, 10])]),
     ] {
         let model = Model::read(&shipped.join(name)).unwrap();
         check(&model, &inputs);

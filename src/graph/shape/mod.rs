@@ -16,6 +16,8 @@ mod parts;
 mod reduce;
 mod resize;
 mod source;
+#[cfg(test)]
+mod tests;
 mod values;
 mod walk;
 mod window;

@@ -14,6 +14,7 @@ struct Step {
     /// From the first element under the window to behind the last.
     extent: i128,
     stride: i128,
+    dilation: i128,
     /// Before and behind.
     pads: (i128, i128),
 }
@@ -73,7 +74,18 @@ pub(super) fn conv_transpose(call: &Call<'_>) -> Result<Vec<Fact>> {
     let wanted = wanted.transpose()?;
     let mut dims = vec![x[0], size(w[1] as i128 * groups)?];
     for (axis, (&length, step)) in x[2..].iter().zip(&steps).enumerate() {
+        if extra[axis] < 0 || extra[axis] >= step.stride.max(step.dilation) {
+            let (extra, stride) = (extra[axis], step.stride);
+            return Err(contradiction(format!("output_padding {extra} at stride {stride}")));
+        }
         let whole = (length as i128 - 1) * step.stride + step.extent + extra[axis];
+        // Only what a stride leaves over can be longer than what the windows reach.
+        if let Some(wanted) = wanted
+            && i128::from(wanted[axis]) >= whole + step.stride
+        {
+            let message = format!("output_shape {wanted:?}, but axis {axis} reaches {whole}");
+            return Err(contradiction(message));
+        }
         dims.push(size(match (wanted, padding) {
             (Some(wanted), _) => i128::from(wanted[axis]),
             (None, Padding::Given) => whole - step.pads.0 - step.pads.1,
@@ -177,7 +189,7 @@ fn steps(call: &Call<'_>, kernel: &[usize]) -> Result<(Vec<Step>, Padding)> {
             return Err(contradiction(message));
         }
         let extent = (kernel as i128 - 1) * dilation + 1;
-        steps.push(Step { extent, stride, pads: (pads[axis], pads[axis + rank]) });
+        steps.push(Step { extent, stride, dilation, pads: (pads[axis], pads[axis + rank]) });
     }
     Ok((steps, padding))
 }
