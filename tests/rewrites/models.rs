@@ -25,8 +25,9 @@ fn assert_rewritten(model: &Read, inputs: &[(&str, &[usize], &[f32])], rewrites:
     assert_near(&found, &wanted, &format!("{rewrites:?}"));
 }
 
-const CHOICES: [&[Rewrite]; 2] = [
+const CHOICES: [&[Rewrite]; 3] = [
     &[Rewrite::FoldScale, Rewrite::PixelProduct, Rewrite::Phases],
+    &[Rewrite::FoldScale, Rewrite::PixelProduct, Rewrite::WovenPhases],
     &[Rewrite::FoldScale, Rewrite::PixelProduct, Rewrite::JoinedPhases],
 ];
 
@@ -89,9 +90,11 @@ fn a_dcgan_is_rewritten_from_end_to_end() {
         "pixel-product at conv0",
         "fold-scale at conv1",
         "phases at conv1",
+        "woven-phases at conv1",
         "joined-phases at conv1",
         "fold-scale at conv2",
         "phases at conv2",
+        "woven-phases at conv2",
         "joined-phases at conv2",
     ];
     assert_eq!(found, wanted);

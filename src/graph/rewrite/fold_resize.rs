@@ -19,7 +19,7 @@
 //! of rounding give `q`. `Upsample` is the first of these.
 
 use super::layer::Layer;
-use super::polyphase::{Axis, Given, Polyphase, block};
+use super::polyphase::{Axis, Given, Polyphase, Weave, blocks};
 use super::view::{View, input, ints, text};
 use crate::graph::constant::int_attribute;
 use crate::graph::draft::Draft;
@@ -32,7 +32,7 @@ struct Plan {
     source: String,
 }
 
-fn plan(view: &View<'_>, node: &NodeProto) -> Option<Plan> {
+fn plan(view: &View<'_>, node: &NodeProto, weave: Weave) -> Option<Plan> {
     let layer = Layer::of(view, node).filter(|layer| !layer.transposed)?;
     if layer.axes.iter().any(|axis| axis.stride != 1 || axis.dilation != 1) {
         return None;
@@ -40,16 +40,21 @@ fn plan(view: &View<'_>, node: &NodeProto) -> Option<Plan> {
     let resize = view.maker(input(node, 0)?)?;
     let factors = factors(view, resize)?;
     let source = input(resize, 0)?;
-    let block = block(factors)?;
+    let blocks = blocks(factors, weave)?;
     let sizes = view.dims(source);
     let axis = |at: usize| {
         let (of, scale) = (layer.axes[at], factors[at]);
         let size = sizes.as_ref().and_then(|sizes| *sizes.get(at + 2)?);
         let size = size.and_then(|size| i64::try_from(size).ok());
         let given = Given { scale, extra: of.extra, size, taps: of.kernel, step: 1 };
-        Axis::new(&given, block, |phase, tap| Some((phase - of.before + tap).div_euclid(scale)))
+        Axis::new(&given, blocks[at], |phase, tap| {
+            Some((phase - of.before + tap).div_euclid(scale))
+        })
     };
     let axes = [axis(0)?, axis(1)?];
+    if weave == Weave::Concat && !axes[0].can_be_woven() {
+        return None;
+    }
     Some(Plan { layer, axes, source: source.to_owned() })
 }
 
@@ -99,7 +104,7 @@ fn by_sizes(view: &View<'_>, node: &NodeProto, sizes: usize) -> Option<Vec<f32>>
     }
     let to = view.ints(input(node, sizes)?)?;
     let from = view.dims(input(node, 0)?)?;
-    let ([_, _, to_height, to_width], [_, _, height, width]) = (&to[..], &from[..]) else {
+    let ([_, _, to_height, to_width], [_, _, height, width]) = (&to[..], from) else {
         return None;
     };
     let factor = |to: i64, from: Option<usize>| {
@@ -127,18 +132,18 @@ fn repeats(view: &View<'_>, node: &NodeProto, scale: i64) -> bool {
 }
 
 /// Whether `node` is a convolution behind an enlargement that can be folded.
-pub(super) fn fits(view: &View<'_>, node: &NodeProto) -> bool {
-    plan(view, node).is_some()
+pub(super) fn fits(view: &View<'_>, node: &NodeProto, weave: Weave) -> bool {
+    plan(view, node, weave).is_some()
 }
 
 /// Writes the convolution at `position` and what enlarges its input as phases.
-pub(super) fn apply(draft: &mut Draft, position: usize) -> Option<()> {
+pub(super) fn apply(draft: &mut Draft, position: usize, weave: Weave) -> Option<()> {
     let view = View::of(draft);
     let node = draft.graph().node[position].clone();
-    let Plan { layer, axes, source } = plan(&view, &node)?;
+    let Plan { layer, axes, source } = plan(&view, &node, weave)?;
     let kernel = layer.kernel(&view.floats(input(&node, 1)?)?);
     let (bias, group) = (input(&node, 2), layer.group);
     let polyphase = Polyphase { axes: &axes, kernel: &kernel, group, source: &source, bias };
-    polyphase.write(draft, position);
+    polyphase.write(draft, position, weave);
     Some(())
 }

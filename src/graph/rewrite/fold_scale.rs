@@ -257,7 +257,7 @@ fn ahead_of(view: &View<'_>, name: &str, place: Place) -> Option<(usize, String,
         view.float_dims(constant).is_some_and(|dims| dims.is_empty() || dims == [1])
     });
     let keeps = matches!(node.op_type.as_str(), "BatchNormalization" | "Identity") || small;
-    let fits = |dims: Vec<Option<usize>>| {
+    let fits = |dims: &[Option<usize>]| {
         let axis = dims.len().checked_sub(1 + place.behind);
         dims.len() >= place.rank && axis.is_some_and(|axis| dims[axis] == Some(place.channels))
     };

@@ -15,6 +15,7 @@ mod nodes;
 mod phases;
 mod pixel_product;
 mod polyphase;
+mod sizes;
 mod split_label;
 mod view;
 
@@ -26,6 +27,8 @@ use super::Model;
 use super::draft::Draft;
 use super::proto::NodeProto;
 use crate::error::{Error, Kind, Result};
+use phases::Form;
+use polyphase::Weave;
 use view::View;
 
 pub use fix_input::InputValues;
@@ -43,17 +46,21 @@ pub enum Rewrite {
     SplitLabel,
     /// Repeated pixels and the convolution behind them, as phases of the small image.
     FoldResize,
+    /// The same, put together by copies.
+    WovenResize,
     /// A layer of a single pixel as a product.
     PixelProduct,
     /// A strided transposed convolution as one convolution a phase, interleaved.
     Phases,
+    /// The same, put together by copies.
+    WovenPhases,
     /// A strided transposed convolution as one convolution that makes all phases.
     JoinedPhases,
 }
 
 impl Rewrite {
     /// Every rewrite with its name on the command line and what it does.
-    pub const ALL: [(&'static str, Self, &'static str); 6] = [
+    pub const ALL: [(&'static str, Self, &'static str); 8] = [
         (
             "fold-scale",
             Self::FoldScale,
@@ -65,8 +72,18 @@ impl Rewrite {
             Self::FoldResize,
             "a nearest Resize and the Conv behind it as one Conv a phase of the small image",
         ),
+        (
+            "woven-resize",
+            Self::WovenResize,
+            "the same, put together by Concat and not by DepthToSpace",
+        ),
         ("pixel-product", Self::PixelProduct, "a Conv or ConvTranspose of one pixel as a Gemm"),
         ("phases", Self::Phases, "a strided ConvTranspose as one Conv a phase, interleaved"),
+        (
+            "woven-phases",
+            Self::WovenPhases,
+            "the same, put together by Concat and not by DepthToSpace",
+        ),
         (
             "joined-phases",
             Self::JoinedPhases,
@@ -84,8 +101,9 @@ impl Rewrite {
     /// carried out there.
     fn replaces(self) -> bool {
         match self {
-            Self::FoldResize | Self::PixelProduct | Self::Phases | Self::JoinedPhases => true,
             Self::FoldScale | Self::SplitLabel => false,
+            Self::FoldResize | Self::WovenResize | Self::PixelProduct => true,
+            Self::Phases | Self::WovenPhases | Self::JoinedPhases => true,
         }
     }
 
@@ -94,10 +112,12 @@ impl Rewrite {
         match self {
             Self::FoldScale => fold_scale::fits(view, node),
             Self::SplitLabel => split_label::fits(view, node),
-            Self::FoldResize => fold_resize::fits(view, node),
+            Self::FoldResize => fold_resize::fits(view, node, Weave::DepthToSpace),
+            Self::WovenResize => fold_resize::fits(view, node, Weave::Concat),
             Self::PixelProduct => pixel_product::fits(view, node),
-            Self::Phases => phases::fits(view, node),
-            Self::JoinedPhases => phases::fits_joined(view, node),
+            Self::Phases => phases::fits(view, node, Form::Phases),
+            Self::WovenPhases => phases::fits(view, node, Form::Woven),
+            Self::JoinedPhases => phases::fits(view, node, Form::Joined),
         }
     }
 
@@ -108,10 +128,12 @@ impl Rewrite {
         match self {
             Self::FoldScale => return fold_scale::apply(draft, position),
             Self::SplitLabel => split_label::apply(draft, position)?,
-            Self::FoldResize => fold_resize::apply(draft, position)?,
+            Self::FoldResize => fold_resize::apply(draft, position, Weave::DepthToSpace)?,
+            Self::WovenResize => fold_resize::apply(draft, position, Weave::Concat)?,
             Self::PixelProduct => pixel_product::apply(draft, position)?,
-            Self::Phases => phases::apply(draft, position, false)?,
-            Self::JoinedPhases => phases::apply(draft, position, true)?,
+            Self::Phases => phases::apply(draft, position, Form::Phases)?,
+            Self::WovenPhases => phases::apply(draft, position, Form::Woven)?,
+            Self::JoinedPhases => phases::apply(draft, position, Form::Joined)?,
         }
         Some(name)
     }

@@ -3,17 +3,13 @@
 
 use std::collections::{HashMap, HashSet};
 
-use crate::graph::constant::{Constant, attribute, elements, floats, int_attribute, is_standard};
+use super::sizes::{self, Sizes};
+use crate::graph::constant::{Constant, attribute, elements, floats, is_standard};
 use crate::graph::draft::{Draft, Floats, subgraphs};
-use crate::graph::proto::{
-    DimensionValue, EXTERNAL, GraphProto, NodeProto, TensorProto, TypeValue, ValueInfoProto,
-};
+use crate::graph::proto::{EXTERNAL, GraphProto, NodeProto, TensorProto};
 
 /// ONNX's number of 32-bit floats, the only weights that are rewritten.
 pub(super) const F32: i32 = 1;
-
-/// Shapes are followed back through no more nodes than this.
-const MAX_STEPS: usize = 32;
 
 /// The main graph of a draft, indexed.
 pub(super) struct View<'a> {
@@ -26,7 +22,8 @@ pub(super) struct View<'a> {
     /// of the last node of the main graph that does.
     reads: HashMap<&'a str, (usize, usize)>,
     outputs: HashSet<&'a str>,
-    declared: HashMap<&'a str, &'a ValueInfoProto>,
+    /// What is known of the dimensions of tensors.
+    pub sizes: HashMap<&'a str, Sizes>,
 }
 
 impl<'a> View<'a> {
@@ -39,7 +36,7 @@ impl<'a> View<'a> {
             makers: HashMap::new(),
             reads: HashMap::new(),
             outputs: graph.output.iter().map(|value| value.name.as_str()).collect(),
-            declared: HashMap::new(),
+            sizes: HashMap::new(),
         };
         for (position, node) in graph.node.iter().enumerate() {
             let made = node.output.iter().filter(|name| !name.is_empty());
@@ -51,8 +48,7 @@ impl<'a> View<'a> {
             }
             view.count_reads(position, node);
         }
-        let values = graph.value_info.iter().chain(&graph.output).chain(&graph.input);
-        view.declared.extend(values.map(|value| (value.name.as_str(), value)));
+        sizes::find(&mut view);
         view
     }
 
@@ -131,71 +127,9 @@ impl<'a> View<'a> {
 
     /// What is known of the dimensions of `name` before the model runs; `None` if not even their
     /// number is.
-    pub fn dims(&self, name: &str) -> Option<Vec<Option<usize>>> {
-        self.dims_within(name, MAX_STEPS)
+    pub fn dims(&self, name: &str) -> Option<&[Option<usize>]> {
+        self.sizes.get(name).map(Vec::as_slice)
     }
-
-    fn dims_within(&self, name: &str, steps: usize) -> Option<Vec<Option<usize>>> {
-        let steps = steps.checked_sub(1)?;
-        if let Some(dims) = self.declared_dims(name) {
-            return Some(dims);
-        }
-        let node = self.maker(name)?;
-        match node.op_type.as_str() {
-            "Reshape" => {
-                let shape = self.ints(node.input.get(1)?)?;
-                Some(shape.iter().map(|dim| known(*dim)).collect())
-            }
-            "Gemm" => {
-                let weight = self.constant(node.input.get(1)?)?;
-                let transposed = int_attribute(node, "transB").unwrap_or(0) != 0;
-                let columns = *weight.dims.get(usize::from(!transposed))?;
-                Some(vec![None, known(columns)])
-            }
-            "Mul" | "Add" | "Sub" | "Div" => {
-                let is_constant = |input: &&String| self.constant(input).is_some();
-                let from = node.input.iter().find(|input| !is_constant(input))?;
-                let constant = self.constant(node.input.iter().find(is_constant)?)?;
-                let mut dims = self.dims_within(from, steps)?;
-                let offset = dims.len().checked_sub(constant.dims.len())?;
-                for (dim, other) in dims[offset..].iter_mut().zip(&constant.dims) {
-                    // An unknown size could be the 1 that is stretched.
-                    *dim = if *other == 1 { *dim } else { known(*other) };
-                }
-                Some(dims)
-            }
-            "Relu"
-            | "LeakyRelu"
-            | "PRelu"
-            | "Tanh"
-            | "Sigmoid"
-            | "Identity"
-            | "Cast"
-            | "Elu"
-            | "Selu"
-            | "Softplus"
-            | "BatchNormalization"
-            | "InstanceNormalization"
-            | "Dropout"
-            | "Clip" => self.dims_within(node.input.first()?, steps),
-            _ => None,
-        }
-    }
-
-    fn declared_dims(&self, name: &str) -> Option<Vec<Option<usize>>> {
-        let value = self.declared.get(name)?.r#type.as_ref()?.value.as_ref()?;
-        let TypeValue::Tensor(tensor) = value else { return None };
-        let size = |value: &Option<DimensionValue>| match value {
-            Some(DimensionValue::Value(size)) => known(*size),
-            _ => None,
-        };
-        Some(tensor.shape.as_ref()?.dim.iter().map(|dim| size(&dim.value)).collect())
-    }
-}
-
-/// A size that a file gives: 0 and -1 mean that it does not know.
-fn known(size: i64) -> Option<usize> {
-    usize::try_from(size).ok().filter(|size| *size > 0)
 }
 
 /// The list of whole numbers under `name`; empty if there is none.
