@@ -59,7 +59,7 @@ fn plan(view: &View<'_>, node: &NodeProto, weave: Weave) -> Option<Plan> {
 }
 
 /// How often `node` repeats each pixel along height and width; `None` if it does anything else.
-fn factors(view: &View<'_>, node: &NodeProto) -> Option<[i64; 2]> {
+pub(super) fn factors(view: &View<'_>, node: &NodeProto) -> Option<[i64; 2]> {
     if text(node, "mode").unwrap_or(b"nearest") != b"nearest" {
         return None;
     }

@@ -6,6 +6,7 @@
 
 use std::collections::HashMap;
 
+use super::fold_resize::factors;
 use super::layer::Layer;
 use super::view::{View, input};
 use crate::graph::constant::{int_attribute, is_standard};
@@ -76,6 +77,15 @@ fn of_output(view: &View<'_>, node: &NodeProto) -> Option<Sizes> {
             let offset = sizes.len().checked_sub(constant.dims.len())?;
             for (size, other) in sizes[offset..].iter_mut().zip(&constant.dims) {
                 *size = if *other == 1 { *size } else { known(*other) };
+            }
+            Some(sizes)
+        }
+        "Resize" | "Upsample" => {
+            let factors = factors(view, node)?;
+            let mut sizes = view.dims(input(node, 0)?)?.to_vec();
+            let spatial = sizes.get_mut(2..).filter(|spatial| spatial.len() == 2)?;
+            for (size, factor) in spatial.iter_mut().zip(factors) {
+                *size = size.and_then(|size| size.checked_mul(usize::try_from(factor).ok()?));
             }
             Some(sizes)
         }
