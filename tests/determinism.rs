@@ -345,7 +345,7 @@ latent = [{ op = \"gaussian\", std = 0.5 }]
 fn threads_inside_a_call_change_no_byte() {
     let one = open(DIGITS, &[]);
     let mut options = common::options(&[]);
-    options.threads = 2;
+    options.threads = Some(2);
     let two = Dataset::open_with(DIGITS, options).unwrap();
     let batches = stream(alone(&two, 0..500).batch(100).workers(2));
     assert_eq!(together(&batches), truth(&one, 0..500));

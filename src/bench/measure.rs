@@ -96,6 +96,7 @@ pub fn run(
         round_seconds: settings.round.as_secs_f64(),
         consumer_ms: settings.consumer.as_secs_f64() * 1e3,
         runtime: dataset.runtime().version().to_owned(),
+        rewrites: dataset.rewrites().to_vec(),
     })
 }
 

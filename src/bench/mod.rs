@@ -7,6 +7,8 @@
 mod ceiling;
 mod measure;
 mod report;
+mod rewrites;
 
 pub use measure::{Settings, run};
 pub use report::{Report, StageTimes, WaitMs, peak_rss_bytes};
+pub use rewrites::{RewriteReport, TriedRewrite, measure_rewrites};

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use crate::generate::execution::Edit;
 use crate::load::Statistics;
 
 /// The result of [`run`](super::run). Rates are medians over the rounds.
@@ -52,6 +53,8 @@ pub struct Report {
     pub consumer_ms: f64,
     /// Version of ONNX Runtime.
     pub runtime: String,
+    /// The edits of the generator's graph.
+    pub rewrites: Vec<Edit>,
 }
 
 /// Thread time that one delivered image takes in each stage, in microseconds.

@@ -4,8 +4,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::common::{
-    EngineArgs, LoaderArgs, bytes, on_interrupt, print, print_json, progress, thousands,
+    ExecutionArgs, LoaderArgs, bytes, on_interrupt, print, print_json, progress, thousands,
 };
+use super::inspect_rewrites;
 use crate::bench::{self, Report, Settings};
 use crate::error::Result;
 
@@ -29,7 +30,7 @@ pub(super) struct BenchArgs {
     #[command(flatten)]
     loader: LoaderArgs,
     #[command(flatten)]
-    engine: EngineArgs,
+    execution: ExecutionArgs,
 }
 
 fn not_negative(text: &str) -> Result<f64, String> {
@@ -39,13 +40,13 @@ fn not_negative(text: &str) -> Result<f64, String> {
     }
 }
 
-fn positive(text: &str) -> Result<f64, String> {
+pub(super) fn positive(text: &str) -> Result<f64, String> {
     not_negative(text).and_then(|v| if v > 0.0 { Ok(v) } else { Err("must be more than 0".into()) })
 }
 
 pub(super) fn run(args: &BenchArgs, json: bool) -> Result<()> {
     let stop = on_interrupt();
-    let dataset = args.engine.open(&args.recipe)?;
+    let dataset = args.execution.open(&args.recipe)?;
     let settings = Settings {
         rounds: usize::from(args.rounds),
         round: Duration::from_secs_f64(args.seconds),
@@ -85,6 +86,7 @@ first batch   {:>12.0} ms
 limited by    {:>12}            µs an image: latents {:.2}, generator {:.2}, views {:.2}
 peak memory   {:>12}
 settings      batch {}, {} view(s), block {}, {} worker(s), prefetch {}, ONNX Runtime {}
+rewrites      {}
 ",
         thousands(report.images_per_second),
         bytes_rate(report.bytes_per_second),
@@ -107,6 +109,7 @@ settings      batch {}, {} view(s), block {}, {} worker(s), prefetch {}, ONNX Ru
         report.workers,
         report.prefetch,
         report.runtime,
+        inspect_rewrites::summary(&report.rewrites),
     )
 }
 

@@ -1,6 +1,6 @@
 //! What verbs share: opening a dataset, Ctrl-C, progress, output.
 
-use std::io::Write;
+use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::OnceLock;
@@ -11,9 +11,10 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::error::{Error, Kind, Result};
+use crate::generate::execution::Rewrites;
 use crate::load::{Dataset, Options, Stop, read_recipe};
 use crate::recipe::{Dtype, Layout, Output, PixelKind, Recipe};
-use crate::runtime::{Provider, Search};
+use crate::runtime::{Provider, ProviderOption, Search};
 use crate::view::sheet::Tile;
 
 /// Exit code that shells give a program ended by Ctrl-C.
@@ -25,12 +26,15 @@ pub(super) struct EngineArgs {
     /// An ONNX Runtime library, or the folder that holds it
     #[arg(long, value_name = "PATH", help_heading = "Engine")]
     pub ort: Option<PathBuf>,
-    /// Execution providers in order of preference: cpu, cuda, tensorrt
+    /// Execution providers in order of preference: cpu, openvino, cuda, tensorrt, tensorrt-rtx, …
     #[arg(long, value_name = "NAME", value_delimiter = ',', help_heading = "Engine")]
     pub provider: Vec<Provider>,
-    /// Threads inside one generator call
-    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..), help_heading = "Engine")]
-    pub threads: u16,
+    /// Sets an option of a provider, such as cuda.device_id=1
+    #[arg(long = "provider-option", value_name = "PROVIDER.KEY=VALUE", help_heading = "Engine")]
+    pub provider_options: Vec<ProviderOption>,
+    /// Threads inside one generator call [default: as tuned, or 1]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..), help_heading = "Engine")]
+    pub threads: Option<u16>,
     /// Puts a setting over the recipe, such as views.count=4
     #[arg(long = "set", value_name = "KEY=VALUE", help_heading = "Engine")]
     pub settings: Vec<String>,
@@ -39,20 +43,48 @@ pub(super) struct EngineArgs {
 impl EngineArgs {
     pub fn options(&self) -> Options {
         Options {
-            search: Search { explicit: self.ort.clone(), ..Search::default() },
+            search: Search {
+                explicit: self.ort.clone(),
+                providers: self.provider.clone(),
+                say: |line| {
+                    if std::io::stderr().is_terminal() {
+                        eprintln!("{line}");
+                    }
+                },
+                ..Search::default()
+            },
             providers: self.provider.clone(),
-            threads: usize::from(self.threads),
+            provider_options: self.provider_options.clone(),
+            threads: self.threads.map(usize::from),
+            rewrites: Rewrites::Auto,
             settings: self.settings.clone(),
         }
+    }
+}
+
+/// The same, and which edits of its graph it runs with.
+#[derive(Debug, clap::Args)]
+pub(super) struct ExecutionArgs {
+    #[command(flatten)]
+    pub engine: EngineArgs,
+    /// Exact edits of the generator's graph: auto (as tuned, or by rule), none, or a list such as
+    /// phases,epilogue; NAME@NODE for one node. `inspect --rewrites` says what fits and pays
+    #[arg(long, default_value = "auto", value_name = "auto|none|LIST", help_heading = "Engine")]
+    pub rewrites: Rewrites,
+}
+
+impl ExecutionArgs {
+    pub fn options(&self) -> Options {
+        Options { rewrites: self.rewrites.clone(), ..self.engine.options() }
     }
 
     pub fn open(&self, recipe: &Path) -> Result<Dataset> {
         Dataset::open_with(recipe, self.options())
     }
 
-    /// As [`EngineArgs::open`], but delivering 8-bit pixels whatever the recipe delivers.
+    /// As [`ExecutionArgs::open`], but delivering 8-bit pixels whatever the recipe delivers.
     pub fn open_for_eyes(&self, recipe: &Path) -> Result<Dataset> {
-        let recipe = for_eyes(read_recipe(recipe, &self.settings)?);
+        let recipe = for_eyes(read_recipe(recipe, &self.engine.settings)?);
         Dataset::from_recipe(recipe, self.options())
     }
 }
@@ -72,7 +104,7 @@ pub(super) struct LoaderArgs {
     /// Samples a batch
     #[arg(long, default_value_t = 256, value_name = "N", help_heading = "Loader")]
     pub batch: usize,
-    /// Generator sessions, each on its own thread [default: one a core]
+    /// Generator sessions, each on its own thread [default: as tuned, or one a core]
     #[arg(long, value_name = "N", help_heading = "Loader")]
     pub workers: Option<usize>,
     /// Batches made ahead of the consumer

@@ -4,14 +4,14 @@ use std::path::PathBuf;
 
 use serde_json::json;
 
-use super::common::{EngineArgs, LoaderArgs, on_interrupt, print, print_json, progress};
+use super::common::{ExecutionArgs, LoaderArgs, on_interrupt, print, print_json, progress};
 use crate::error::{Error, Kind, Result};
 use crate::load::SampleDigests;
 
 /// Hash the delivered bytes, sample by sample and together
 ///
-/// The digest of a range depends on the recipe, the model and the runtime alone: batch size,
-/// workers, prefetch and ranks do not change it.
+/// The digest of a range depends on the recipe, the model, its rewrites and the runtime alone:
+/// batch size, workers, prefetch and ranks do not change it.
 #[derive(Debug, clap::Args)]
 pub(super) struct DigestArgs {
     /// A recipe, or builtin:NAME
@@ -34,12 +34,12 @@ pub(super) struct DigestArgs {
     #[command(flatten)]
     loader: LoaderArgs,
     #[command(flatten)]
-    engine: EngineArgs,
+    execution: ExecutionArgs,
 }
 
 pub(super) fn run(args: &DigestArgs, json: bool) -> Result<()> {
     let stop = on_interrupt();
-    let dataset = args.engine.open(&args.recipe)?;
+    let dataset = args.execution.open(&args.recipe)?;
     let end = args.from.checked_add(args.count).ok_or_else(|| {
         Error::new(Kind::Argument, format!("samples from {} on: too many", args.from))
     })?;
@@ -71,6 +71,7 @@ pub(super) fn run(args: &DigestArgs, json: bool) -> Result<()> {
             "blake3": together,
             "samples": digests.iter().collect::<Vec<_>>(),
             "runtime": dataset.runtime().version(),
+            "rewrites": dataset.rewrites(),
         }));
     }
     let mut text = String::new();

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::json;
 
-use super::common::{EngineArgs, on_interrupt, print, print_json, progress};
+use super::common::{ExecutionArgs, on_interrupt, print, print_json, progress};
 use crate::directions::{Direction, Effect, Explorer, Found, Method, Report, Settings};
 use crate::error::{Error, Kind, Result};
 use crate::load::read_recipe;
@@ -71,7 +71,7 @@ pub(super) struct DirectionsArgs {
     #[arg(long, value_name = "UNITS", default_value_t = 3.0)]
     reach: f64,
     #[command(flatten)]
-    engine: EngineArgs,
+    execution: ExecutionArgs,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -87,8 +87,8 @@ const COLUMNS: usize = 7;
 pub(super) fn run(args: &DirectionsArgs, json: bool) -> Result<()> {
     let method = method(args)?;
     let stop = on_interrupt();
-    let recipe = read_recipe(&args.recipe, &args.engine.settings)?;
-    let mut explorer = Explorer::open(&recipe, &args.engine.options(), args.input.as_deref())
+    let recipe = read_recipe(&args.recipe, &args.execution.engine.settings)?;
+    let mut explorer = Explorer::open(&recipe, &args.execution.options(), args.input.as_deref())
         .map_err(|error| match error.kind() {
             Kind::Recipe | Kind::Limit => error.at(args.recipe.display()),
             _ => error,

@@ -3,10 +3,12 @@
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
 use super::common::{EngineArgs, bytes, error_document, print, print_json, say, thousands};
+use super::{inspect_precision, inspect_rewrites};
 use crate::error::{Error, Kind, Result};
 use crate::generate::doctor::{self, Diagnosis, Finding, Severity};
 use crate::generate::infer::{self, Proposal, Question};
@@ -29,6 +31,18 @@ pub(super) struct InspectArgs {
     /// Write the recipe to this file
     #[arg(short, long, value_name = "TOML")]
     output: Option<PathBuf>,
+    /// Measure which rewrites of the generator's graph pay on this machine, and say what each gains
+    #[arg(long, conflicts_with = "output")]
+    rewrites: bool,
+    /// Seconds that measuring the rewrites may take
+    #[arg(long, default_value_t = 20.0, requires = "rewrites", value_parser = super::bench::positive, value_name = "S")]
+    seconds: f64,
+    /// Say how far the images of the recipe's precision are from those of f32
+    #[arg(long, conflicts_with_all = ["output", "rewrites"])]
+    precision: bool,
+    /// Images of which the precision is told
+    #[arg(long, default_value_t = 1000, requires = "precision", value_parser = clap::value_parser!(u32).range(1..), value_name = "N")]
+    images: u32,
     #[command(flatten)]
     engine: EngineArgs,
 }
@@ -42,6 +56,14 @@ struct Report {
 }
 
 pub(super) fn run(args: &InspectArgs, json: bool) -> Result<ExitCode> {
+    let options = || args.engine.options();
+    if args.rewrites {
+        let budget = Duration::from_secs_f64(args.seconds);
+        return inspect_rewrites::run(&args.target, options(), budget, json);
+    }
+    if args.precision {
+        return inspect_precision::run(&args.target, options(), args.images as usize, json);
+    }
     let report = examine(args)?;
     let failure = failure(&report);
     if let (Some(path), None) = (&args.output, &failure) {

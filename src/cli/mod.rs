@@ -9,6 +9,8 @@ mod demo;
 mod digest;
 mod directions;
 mod inspect;
+mod inspect_precision;
+mod inspect_rewrites;
 mod preview;
 mod runtime;
 mod shell;

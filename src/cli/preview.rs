@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use serde_json::json;
 
-use super::common::{EngineArgs, for_eyes, on_interrupt, print, print_json, tiles};
+use super::common::{ExecutionArgs, for_eyes, on_interrupt, print, print_json, tiles};
 use crate::error::Result;
 use crate::load::{Dataset, Stop, read_recipe};
 use crate::view::sheet::{Tile, contact_sheet};
@@ -45,7 +45,7 @@ pub(super) struct PreviewArgs {
     #[arg(long, value_name = "KEY=A:B:N", conflicts_with_all = ["from", "count", "columns"])]
     sweep: Option<Sweep>,
     #[command(flatten)]
-    engine: EngineArgs,
+    execution: ExecutionArgs,
 }
 
 /// Samples shown with parameters below their views, and without.
@@ -88,7 +88,7 @@ pub(super) fn run(args: &PreviewArgs, json: bool) -> Result<()> {
 }
 
 fn sheet(args: &PreviewArgs, json: bool, stop: &Stop) -> Result<()> {
-    let dataset = args.engine.open_for_eyes(&args.recipe)?;
+    let dataset = args.execution.open_for_eyes(&args.recipe)?;
     let end = dataset.recipe().samples.end();
     let groups = &dataset.recipe().views.groups;
     let drawn = groups.iter().any(|group| !(group.latent.is_empty() && group.pixel.is_empty()));
@@ -131,12 +131,12 @@ fn sheet(args: &PreviewArgs, json: bool, stop: &Stop) -> Result<()> {
 
 /// One sample, a row for each view, a column for each value.
 fn swept(args: &PreviewArgs, sweep: &Sweep, json: bool, stop: &Stop) -> Result<()> {
-    let recipe = for_eyes(read_recipe(&args.recipe, &args.engine.settings)?);
+    let recipe = for_eyes(read_recipe(&args.recipe, &args.execution.engine.settings)?);
     let index = args.index.unwrap_or(0);
     let mut rows: Vec<Vec<Tile>> = Vec::new();
     for &value in &sweep.values {
         let recipe = recipe.with_view_parameter(&sweep.key, value)?;
-        let dataset = Dataset::from_recipe(recipe, args.engine.options())?;
+        let dataset = Dataset::from_recipe(recipe, args.execution.options())?;
         let sample = tiles(&dataset, &[index], args.epoch, false, stop)?.remove(0);
         rows.resize_with(sample.len(), Vec::new);
         for (row, tile) in rows.iter_mut().zip(sample) {

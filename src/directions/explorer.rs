@@ -70,9 +70,11 @@ impl Explorer {
     pub(super) fn session_options(&self) -> SessionOptions {
         SessionOptions {
             providers: self.options.providers.clone(),
-            threads: self.options.threads,
+            provider_options: self.options.provider_options.clone(),
+            threads: self.options.threads.unwrap_or(1),
             precision: self.recipe().generator.precision,
-            dimensions: Vec::new(),
+            say: self.options.search.say,
+            ..SessionOptions::default()
         }
     }
 

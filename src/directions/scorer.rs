@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Kind, Result, ResultExt};
 use crate::graph::{Dim, Element, Model};
-use crate::runtime::{ModelSource, Runtime, Session, SessionOptions, Tensor};
+use crate::runtime::{Runtime, Session, SessionOptions, Tensor};
 
 /// More attributes than this are a mistake: an image output, or a wrong file.
 const MAX_SCORES: usize = 1024;
@@ -77,12 +77,9 @@ impl Scorer {
             Dim::Fixed(n) => Some(usize::try_from(*n).unwrap_or(usize::MAX)),
             _ => None,
         };
-        let source = match model.external_files().is_empty() {
-            true => ModelSource::Memory(model.bytes()),
-            false => ModelSource::File(path),
-        };
+        let loadable = model.loadable()?;
         let mut scorer = Self {
-            session: Session::open(runtime, source, options)?,
+            session: Session::open(runtime, (&loadable).into(), options)?,
             path: path.to_path_buf(),
             input: input.name.clone(),
             element: input.element,

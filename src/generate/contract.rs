@@ -35,6 +35,9 @@ pub struct Contract {
     pub batch: BatchSize,
     /// Symbolic names of the batch dimension.
     pub batch_symbols: Vec<String>,
+    /// An output of one float a row, which is finite if the row's image is. Only a model with an
+    /// epilogue has it, whose bytes do not show that themselves.
+    pub sums: Option<String>,
 }
 
 /// One input of a generator.
@@ -48,6 +51,8 @@ pub struct InputContract {
     pub row: Vec<usize>,
     /// Whether it has a batch dimension.
     pub batched: bool,
+    /// The column of a block that feeds it.
+    pub column: usize,
 }
 
 impl InputContract {
@@ -86,6 +91,23 @@ impl ImageFormat {
     #[must_use]
     pub fn len(&self) -> usize {
         self.channels * self.height * self.width
+    }
+
+    /// `(scale, bias)` such that `x * scale + bias` is the intensity of `x` in units of `1 / top`,
+    /// plus `rounding`.
+    #[must_use]
+    #[allow(clippy::cast_possible_truncation)]
+    pub fn coefficients(&self, top: f64, rounding: f64) -> (f32, f32) {
+        let [black, white] = self.range;
+        let scale = top / (white - black);
+        (scale as f32, (rounding - black * scale) as f32)
+    }
+
+    /// `(scale, bias)` such that `floor(x * scale + bias)`, clamped, is the byte that `x` stands
+    /// for. Product and sum are rounded one after the other.
+    #[must_use]
+    pub fn byte_coefficients(&self) -> (f32, f32) {
+        self.coefficients(255.0, 0.5)
     }
 
     /// Whether an image has no pixel.
@@ -143,7 +165,10 @@ pub fn resolve(recipe: &mut Recipe, model: &Model, probe: &mut ShapeProbe<'_>) -
         .inputs()
         .iter()
         .zip(roles)
-        .map(|(info, role)| input_contract(info, role, batch, &mut batch_symbols))
+        .enumerate()
+        .map(|(column, (info, role))| {
+            Ok(InputContract { column, ..input_contract(info, role, batch, &mut batch_symbols)? })
+        })
         .collect::<Result<Vec<_>>>()?;
     check_input_size(recipe, &inputs, batch)?;
     check_resampled(recipe, &inputs, batch)?;
@@ -172,6 +197,7 @@ pub fn resolve(recipe: &mut Recipe, model: &Model, probe: &mut ShapeProbe<'_>) -
         image,
         batch,
         batch_symbols,
+        sums: None,
     };
     check_block_size(recipe, &contract)?;
     Ok(contract)
@@ -344,7 +370,7 @@ fn input_contract(
             .at(format!("generator.inputs.{name}.encoding"))
             .help("use encoding = \"index\""));
     }
-    Ok(InputContract { name: name.clone(), element: info.element, row, batched })
+    Ok(InputContract { name: name.clone(), element: info.element, row, batched, column: 0 })
 }
 
 /// The dimensions of one image as the file has them, if it has all of them.

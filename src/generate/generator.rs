@@ -1,8 +1,8 @@
 //! A generator ready to run: a session bound to fixed memory.
 
 use crate::error::{Result, ResultExt};
-use crate::graph::Model;
-use crate::runtime::{ModelSource, Runtime, Session, SessionOptions, Tensor, TensorView};
+use crate::graph::{Element, Model};
+use crate::runtime::{Placement, Runtime, Session, SessionOptions, Tensor, TensorView};
 use crate::sample::{BlockInputs, Column};
 
 use super::contract::Contract;
@@ -11,6 +11,9 @@ use super::contract::Contract;
 ///
 /// Inputs and output stay in the same memory from call to call. A block of more rows than a call
 /// takes is made by several calls; the last is filled up by repeating its last row.
+///
+/// A generator with an epilogue makes bytes, which cannot show that an image was not finite: such
+/// a row is shown as floats, all of them NaN, so that whoever delivers it finds out as always.
 #[derive(Debug)]
 pub struct Generator {
     /// The model's, for errors.
@@ -19,6 +22,8 @@ pub struct Generator {
     contract: Contract,
     inputs: Vec<Tensor>,
     output: Tensor,
+    /// Of a generator with an epilogue: finite for each row that is.
+    sums: Option<Tensor>,
     rows_a_call: usize,
 }
 
@@ -40,7 +45,8 @@ impl Generator {
         let size = i64::try_from(rows_a_call).unwrap_or(i64::MAX);
         let symbols = contract.batch_symbols.iter();
         options.dimensions.extend(symbols.map(|symbol| (symbol.clone(), size)));
-        let mut session = Session::open(runtime, source(model), &options).at(name)?;
+        let model = model.loadable()?;
+        let mut session = Session::open(runtime, (&model).into(), &options).at(name)?;
 
         let mut inputs = Vec::with_capacity(contract.inputs.len());
         for input in &contract.inputs {
@@ -56,8 +62,16 @@ impl Generator {
             .at(|| format!("output `{}`", contract.output))
             .at(name)?;
         session.bind_output(&contract.output, &mut output).at(name)?;
+        let sums = match &contract.sums {
+            Some(output) => {
+                let mut sums = Tensor::new(Element::F32, &[rows_a_call]).at(name)?;
+                session.bind_output(output, &mut sums).at(name)?;
+                Some(sums)
+            }
+            None => None,
+        };
         let (name, contract) = (name(), contract.clone());
-        Ok(Self { name, session, contract, inputs, output, rows_a_call })
+        Ok(Self { name, session, contract, inputs, output, sums, rows_a_call })
     }
 
     /// What it is fed and what it makes.
@@ -66,8 +80,16 @@ impl Generator {
         &self.contract
     }
 
+    /// What runs where; empty unless [`SessionOptions::placements`] was set.
+    ///
+    /// # Errors
+    /// Those of the runtime.
+    pub fn placements(&self) -> Result<Vec<Placement>> {
+        self.session.placements().at(|| &self.name)
+    }
+
     /// Makes all rows of `block` and shows them to `sink`, call by call: the first row, and the
-    /// images of the rows of that call.
+    /// images of the rows of that call, or of a part of them.
     ///
     /// # Errors
     /// Those of the runtime, and of `sink`.
@@ -82,7 +104,11 @@ impl Generator {
             let rows = self.rows_a_call.min(block.rows - first);
             self.feed(block, first, rows)?;
             self.session.run().at(|| &self.name)?;
-            sink(first, self.output.view()?.slice(0..rows * image))?;
+            let values = self.output.view()?;
+            match &self.sums {
+                None => sink(first, values.slice(0..rows * image))?,
+                Some(sums) => show(first, rows, image, values, sums.view()?, sink)?,
+            }
             first += rows;
         }
         Ok(())
@@ -99,8 +125,8 @@ impl Generator {
     }
 
     fn feed(&mut self, block: &BlockInputs, first: usize, rows: usize) -> Result<()> {
-        let inputs = self.contract.inputs.iter().zip(&mut self.inputs).zip(&block.columns);
-        for ((input, tensor), column) in inputs {
+        for (input, tensor) in self.contract.inputs.iter().zip(&mut self.inputs) {
+            let column = &block.columns[input.column];
             let elements = input.elements();
             let wanted = if input.batched { self.rows_a_call } else { 1 };
             let given = rows.min(wanted);
@@ -125,12 +151,28 @@ impl Generator {
     }
 }
 
-/// Models with external data must be loaded from their file.
-pub(super) fn source(model: &Model) -> ModelSource<'_> {
-    match model.path() {
-        Some(path) if !model.external_files().is_empty() => ModelSource::File(path),
-        _ => ModelSource::Memory(model.bytes()),
+/// Shows rows whose sums are finite as they are, and NaN in place of each of the others.
+fn show(
+    first: usize,
+    rows: usize,
+    image: usize,
+    values: TensorView<'_>,
+    sums: TensorView<'_>,
+    sink: &mut dyn FnMut(usize, TensorView<'_>) -> Result<()>,
+) -> Result<()> {
+    let TensorView::F32(sums) = sums else { unreachable!("it was allocated as floats") };
+    let finite = |row: &usize| sums[*row].is_finite();
+    let mut row = 0;
+    while row < rows {
+        let good = (row..rows).take_while(finite).count();
+        if good > 0 {
+            sink(first + row, values.slice(row * image..(row + good) * image))?;
+        } else {
+            sink(first + row, TensorView::F32(&vec![f32::NAN; image]))?;
+        }
+        row += good.max(1);
     }
+    Ok(())
 }
 
 fn output_shape(contract: &Contract, rows: usize) -> Vec<usize> {

@@ -8,8 +8,10 @@
 mod builtin;
 mod contract;
 pub mod doctor;
+pub mod execution;
 mod generator;
 pub mod infer;
+pub mod precision;
 mod probe;
 
 pub use builtin::{Builtin, builtins};

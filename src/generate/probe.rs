@@ -1,7 +1,6 @@
 //! Running a generator that is not yet understood: whatever comes out is looked at.
 
 use super::contract::{BatchSize, InputContract};
-use super::generator::source;
 use crate::error::{Error, Kind, Result, ResultExt};
 use crate::graph::Model;
 use crate::recipe::{Recipe, Views};
@@ -40,8 +39,9 @@ impl Probe {
         output: &str,
         options: &SessionOptions,
     ) -> Result<Self> {
+        let loadable = model.loadable()?;
         let session =
-            Session::open(runtime, source(model), options).at(|| model.name().to_owned())?;
+            Session::open(runtime, (&loadable).into(), options).at(|| model.name().to_owned())?;
         Ok(Self { session, inputs: inputs.to_vec(), batch, output: output.to_owned() })
     }
 

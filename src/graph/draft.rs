@@ -1,18 +1,27 @@
 //! A model being edited: the messages of a checked [`Model`], to be changed and checked again.
 //!
-//! Weights stay slices of the file that they came from; only what is changed is allocated.
+//! Weights stay slices of the file that they came from; only what is changed is allocated. What
+//! comes of an edit is put in order, checked like any file, and written as `write` says.
 
 use std::collections::HashSet;
+use std::path::PathBuf;
 
-use super::Model;
-use super::constant::is_standard;
-use super::proto::{GraphProto, ModelProto, NodeProto, TensorProto};
-use crate::error::Result;
+use bytes::Bytes;
+
+use super::constant::{floats, is_standard};
+use super::proto::{EXTERNAL, GraphProto, ModelProto, NodeProto, TensorProto};
+use super::write::Plan;
+use super::{MAX_FILE_BYTES, Model, external, scope};
+use crate::error::{Error, Kind, Result, ResultExt};
 
 /// The messages of a model, free to change. [`Draft::finish`] checks what came of it.
 #[derive(Debug, Clone)]
 pub(super) struct Draft {
     name: String,
+    /// Where the model was read from: weights in other files lie beside it.
+    path: Option<PathBuf>,
+    /// The bytes that the messages were read from.
+    original: Bytes,
     proto: ModelProto,
     /// Every name in the main graph and the graphs inside it, so that new ones are new.
     names: HashSet<String>,
@@ -44,7 +53,13 @@ impl Draft {
                 waiting.extend(subgraphs(node));
             }
         }
-        Self { name: model.name().to_owned(), proto, names }
+        Self {
+            name: model.name().to_owned(),
+            path: model.path().map(Into::into),
+            original: model.bytes().clone(),
+            proto,
+            names,
+        }
     }
 
     /// The main graph.
@@ -56,6 +71,19 @@ impl Draft {
     /// The main graph, to change.
     pub fn graph_mut(&mut self) -> &mut GraphProto {
         self.proto.graph.as_mut().expect("a checked model has a graph")
+    }
+
+    /// The whole model, to change.
+    pub fn proto_mut(&mut self) -> &mut ModelProto {
+        &mut self.proto
+    }
+
+    /// The floats of a constant of this model, in whatever file they lie.
+    pub fn floats(&self, tensor: &TensorProto) -> Option<Vec<f32>> {
+        match tensor.data_location {
+            EXTERNAL => floats(&external::inside(tensor, self.path.as_deref()?).ok()?),
+            _ => floats(tensor),
+        }
     }
 
     /// The version of the standard operators.
@@ -122,13 +150,28 @@ impl Draft {
         }
     }
 
-    /// Checks what has become of the model.
+    /// Puts the nodes in order and checks what has become of the model. It keeps its name, its
+    /// path, and its files of weights; unknown fields of what was not edited stay.
     ///
     /// # Errors
-    /// As [`Model::from_bytes`].
-    pub fn finish(self) -> Result<Model> {
-        use prost::Message;
-        Model::from_bytes(&self.name, self.proto.encode_to_vec().into())
+    /// As [`Model::read`]; [`Kind::Model`] if a name is made twice, never, or only from itself,
+    /// with the node and the tensor; [`Kind::Limit`] if it has become larger than a file may be.
+    pub fn finish(mut self) -> Result<Model> {
+        scope::sort(self.graph_mut());
+        scope::check(&self.proto).at(|| &self.name)?;
+        let bytes = self.bytes().at(|| &self.name)?;
+        Model::parse(self.name.clone(), self.path.as_deref(), bytes).at(|| &self.name)
+    }
+
+    /// The model as bytes, whatever has become of it.
+    pub fn bytes(&self) -> Result<Bytes> {
+        let plan = Plan::of(&self.original, &self.proto)?;
+        if plan.len() > MAX_FILE_BYTES {
+            let message = format!("the edited model has {} bytes", plan.len());
+            return Err(Error::new(Kind::Limit, message)
+                .help("edit a model whose weights lie in a file beside it (external data)"));
+        }
+        Ok(plan.bytes())
     }
 }
 

@@ -1,11 +1,8 @@
 //! A model with one of its inner tensors as a further output.
 
-use std::collections::HashMap;
-
-use prost::Message;
-
-use super::Model;
+use super::draft::Draft;
 use super::proto::{TensorType, TypeProto, TypeValue, ValueInfoProto};
+use super::{Element, Model};
 use crate::error::{Error, Kind, Result};
 
 /// How many names an error lists.
@@ -23,40 +20,30 @@ impl Model {
     /// This model with the inner tensor `name` as its last output; this model if it is one.
     ///
     /// # Errors
-    /// [`Kind::Model`] if no node makes such a tensor, or if weights lie in other files.
+    /// [`Kind::Model`] if no node makes such a tensor.
     pub fn with_output(&self, name: &str) -> Result<Self> {
-        let place = |error: Error| error.at(self.name());
-        if !self.external_files().is_empty() {
-            return Err(place(
-                Error::new(Kind::Model, "a model with weights in other files cannot be edited")
-                    .help("save the model as one file"),
-            ));
-        }
         let tensors = self.tensors();
         if !tensors.contains(&name) {
-            return Err(place(unknown(name, &tensors)));
+            return Err(unknown(name, &tensors).at(self.name()));
         }
-        let mut proto = self.proto().clone();
-        if let Some(graph) = &mut proto.graph
-            && graph.output.iter().all(|output| output.name != name)
-        {
-            let declared: HashMap<&str, &ValueInfoProto> =
-                graph.value_info.iter().map(|value| (value.name.as_str(), value)).collect();
-            let output = declared.get(name).map_or_else(
-                // The runtime finds the shape; the type has to be said.
-                || ValueInfoProto {
-                    name: name.to_owned(),
-                    r#type: Some(TypeProto {
-                        value: Some(TypeValue::Tensor(TensorType { elem_type: 1, shape: None })),
-                        ..Default::default()
-                    }),
+        // The runtime finds the shape; the type has to be said.
+        let element = self.shapes(&[]).ok().and_then(|shapes| shapes.element(name));
+        let elem_type = element.unwrap_or(Element::F32).to_onnx();
+        let mut draft = Draft::of(self);
+        let graph = draft.graph_mut();
+        if graph.output.iter().all(|output| output.name != name) {
+            let declared = graph.value_info.iter().find(|value| value.name == name);
+            let output = declared.cloned().unwrap_or_else(|| ValueInfoProto {
+                name: name.to_owned(),
+                r#type: Some(TypeProto {
+                    value: Some(TypeValue::Tensor(TensorType { elem_type, shape: None })),
                     ..Default::default()
-                },
-                |value| (*value).clone(),
-            );
+                }),
+                ..Default::default()
+            });
             graph.output.push(output);
         }
-        Self::from_bytes(self.name(), proto.encode_to_vec().into())
+        draft.finish()
     }
 }
 

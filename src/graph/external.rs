@@ -4,6 +4,8 @@
 //! must stay inside the model's folder, also after following links, and hold the bytes promised.
 
 use std::collections::HashSet;
+use std::fs::File;
+use std::io::{Read, Seek, SeekFrom};
 use std::path::{Component, Path, PathBuf};
 
 use super::body::{Bodies, Functions};
@@ -49,8 +51,47 @@ pub(super) fn files(model: &ModelProto, path: Option<&Path>) -> Result<Vec<PathB
     Ok(files)
 }
 
+/// The bytes of `tensor`, which lie in a file beside the model at `path`, as a stream of so many.
+///
+/// # Errors
+/// As [`files`]: everything is checked again, as the file may be another by now.
+pub(super) fn open(tensor: &TensorProto, path: &Path) -> Result<(u64, impl Read + use<>)> {
+    let place = || format!("tensor `{}`", tensor.name);
+    let span = Span::of(tensor).at(place)?;
+    let path = Folders::of(path)?.resolve(span.location).at(place)?;
+    let length = span.check(tensor, &path).at(place)?;
+    let read = || -> std::io::Result<File> {
+        let mut file = File::open(&path)?;
+        file.seek(SeekFrom::Start(span.offset))?;
+        Ok(file)
+    };
+    let file = read().map_err(|error| Error::io(&path, "read", error))?;
+    Ok((length, file.take(length)))
+}
+
+/// `tensor`, which lies in a file beside the model at `path`, with its data inside.
+///
+/// # Errors
+/// As [`open`].
+pub(super) fn inside(tensor: &TensorProto, path: &Path) -> Result<TensorProto> {
+    let (length, mut file) = open(tensor, path)?;
+    let mut raw = Vec::new();
+    let read = file.read_to_end(&mut raw);
+    let read = read.map_err(|error| Error::io(path, "read weights beside", error))?;
+    if read as u64 != length {
+        let message = format!("tensor `{}` changed while it was read", tensor.name);
+        return Err(Error::new(Kind::Io, message));
+    }
+    Ok(TensorProto {
+        raw_data: Some(raw.into()),
+        external_data: Vec::new(),
+        data_location: 0,
+        ..tensor.clone()
+    })
+}
+
 /// Where a model may have its files.
-struct Folders {
+pub(super) struct Folders {
     /// The folder as the caller named it: locations are relative to it.
     base: PathBuf,
     /// The same, canonical; and where the model file really is, if it is reached by a link, as
@@ -59,7 +100,8 @@ struct Folders {
 }
 
 impl Folders {
-    fn of(path: &Path) -> Result<Self> {
+    /// Of the model at `path`.
+    pub fn of(path: &Path) -> Result<Self> {
         let canonical =
             |path: &Path| path.canonicalize().map_err(|error| Error::io(path, "resolve", error));
         let base = match path.parent() {
@@ -71,8 +113,18 @@ impl Folders {
         Ok(Self { allowed: [canonical(&base)?, real], base })
     }
 
+    /// The folder as the caller named it.
+    pub fn base(&self) -> &Path {
+        &self.base
+    }
+
+    /// The same, canonical.
+    pub fn canonical(&self) -> &Path {
+        &self.allowed[0]
+    }
+
     /// The canonical path of `location`, which must be a file inside the folder.
-    fn resolve(&self, location: &str) -> Result<PathBuf> {
+    pub fn resolve(&self, location: &str) -> Result<PathBuf> {
         let refuse = |why: &str| {
             Error::new(Kind::Model, format!("its data is at `{location}`, {why}"))
                 .help("external data must be a file in the model's own folder, named without `..`")
@@ -138,8 +190,8 @@ impl<'a> Span<'a> {
         })
     }
 
-    /// Checks that the span is as long as the tensor, and inside the file.
-    fn check(&self, tensor: &TensorProto, file: &Path) -> Result<()> {
+    /// Checks that the span is as long as the tensor, and inside the file. Gives its length.
+    fn check(&self, tensor: &TensorProto, file: &Path) -> Result<u64> {
         let metadata = file.metadata().map_err(|error| Error::io(file, "read", error))?;
         let location = self.location;
         if !metadata.is_file() {
@@ -171,7 +223,8 @@ impl<'a> Span<'a> {
             return Err(Error::new(Kind::Model, message)
                 .help(format!("`{location}` is cut short or another model's: fetch it again")));
         }
-        Ok(())
+        // It ends inside a file, whose length is a `u64`.
+        Ok(needed as u64)
     }
 }
 

@@ -17,27 +17,39 @@ mod build;
 mod check;
 mod constant;
 mod draft;
+mod epilogue;
 mod expose;
 mod external;
+mod fixed;
 mod flow;
 mod labels;
 mod linear;
+mod loadable;
 mod model;
 mod operators;
 mod proto;
 mod range;
 mod rewrite;
+mod save;
+mod scope;
+mod shape;
+mod tensors;
 #[cfg(test)]
 mod tests;
 mod value;
 mod weights;
 mod wire;
+mod write;
 
+pub use epilogue::{Delivered, Epilogue};
 pub use linear::{LinearLayer, LinearLayers};
+pub use loadable::Loadable;
 pub use model::Model;
 pub use operators::NodeName;
 pub use range::OutputRange;
-pub use rewrite::{InputValues, Offer, Rewrite};
+pub use rewrite::{Offer, Rewrite};
+pub use save::Weights;
+pub use shape::Shapes;
 pub use value::{Dim, Element, ValueInfo};
 
 #[cfg(test)]

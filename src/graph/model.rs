@@ -56,7 +56,7 @@ impl Model {
         Self::parse(name.into(), None, bytes).at(|| name)
     }
 
-    fn parse(name: String, path: Option<&Path>, bytes: Bytes) -> Result<Self> {
+    pub(super) fn parse(name: String, path: Option<&Path>, bytes: Bytes) -> Result<Self> {
         if bytes.len() as u64 > MAX_FILE_BYTES {
             return Err(too_large(bytes.len() as u64));
         }
@@ -86,7 +86,8 @@ impl Model {
         &self.name
     }
 
-    /// Where it was read from; `None` if embedded.
+    /// Where it, or the model that it was made from, was read; `None` if embedded. Files of
+    /// weights are named from its folder.
     #[must_use]
     pub fn path(&self) -> Option<&Path> {
         self.path.as_deref()
@@ -172,20 +173,7 @@ impl Model {
     /// # Errors
     /// [`Kind::Io`] if an external file cannot be read, or changes meanwhile.
     pub fn hash_into(&self, hasher: &mut blake3::Hasher) -> Result<()> {
-        hasher.update(&(self.bytes.len() as u64).to_le_bytes());
-        hasher.update(&self.bytes);
-        for path in &self.external {
-            let failed = |error| Error::io(path, "read", error);
-            let file = File::open(path).map_err(failed)?;
-            let length = file.metadata().map_err(failed)?.len();
-            hasher.update(&length.to_le_bytes());
-            let before = hasher.count();
-            hasher.update_reader(file.take(length)).map_err(failed)?;
-            if hasher.count() - before != length {
-                return Err(Error::new(Kind::Io, format!("{} changed while read", path.display())));
-            }
-        }
-        Ok(())
+        hash_files(&self.bytes, &self.external, hasher)
     }
 
     /// Between which values the output named `output` lies, and which operator sees to that;
@@ -231,6 +219,28 @@ impl fmt::Debug for Model {
             .field("external", &self.external)
             .finish_non_exhaustive()
     }
+}
+
+/// See [`Model::hash_into`].
+pub(super) fn hash_files(
+    bytes: &[u8],
+    files: &[PathBuf],
+    hasher: &mut blake3::Hasher,
+) -> Result<()> {
+    hasher.update(&(bytes.len() as u64).to_le_bytes());
+    hasher.update(bytes);
+    for path in files {
+        let failed = |error| Error::io(path, "read", error);
+        let file = File::open(path).map_err(failed)?;
+        let length = file.metadata().map_err(failed)?.len();
+        hasher.update(&length.to_le_bytes());
+        let before = hasher.count();
+        hasher.update_reader(file.take(length)).map_err(failed)?;
+        if hasher.count() - before != length {
+            return Err(Error::new(Kind::Io, format!("{} changed while read", path.display())));
+        }
+    }
+    Ok(())
 }
 
 /// All bytes of the file at `path`, which must be a plain file within [`MAX_FILE_BYTES`].

@@ -82,6 +82,27 @@ impl Element {
         }
     }
 
+    /// Its number in `TensorProto.DataType`.
+    #[must_use]
+    pub fn to_onnx(self) -> i32 {
+        match self {
+            Self::F32 => 1,
+            Self::U8 => 2,
+            Self::I8 => 3,
+            Self::U16 => 4,
+            Self::I16 => 5,
+            Self::I32 => 6,
+            Self::I64 => 7,
+            Self::Bool => 9,
+            Self::F16 => 10,
+            Self::F64 => 11,
+            Self::U32 => 12,
+            Self::U64 => 13,
+            Self::Bf16 => 16,
+            Self::Other(number) => number,
+        }
+    }
+
     /// Bytes an element takes; `None` if it has no whole number of them, or none that is known.
     #[must_use]
     pub fn size_of(self) -> Option<usize> {
@@ -215,6 +236,7 @@ mod tests {
             (-5, "ONNX type -5", None),
         ] {
             let element = Element::from_onnx(number);
+            assert_eq!(element.to_onnx(), number);
             assert_eq!((element.to_string().as_str(), element.size_of()), (name, size));
         }
     }

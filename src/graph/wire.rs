@@ -194,6 +194,36 @@ fn limit(message: String) -> Error {
     Error::new(Kind::Limit, message).help("no generator needs that: check where the file is from")
 }
 
+/// One field of a message as it stands in the file.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct RawField<'a> {
+    pub number: u64,
+    /// All of it: tag, length and what follows.
+    pub whole: &'a [u8],
+    /// What follows the tag, and the length if there is one.
+    pub payload: &'a [u8],
+}
+
+/// The fields of `message`, in the order of its bytes, whether ONNX knows them or not.
+pub(super) fn fields(message: &[u8]) -> impl Iterator<Item = Result<RawField<'_>>> {
+    let mut cursor = Cursor { file: message, at: 0 };
+    std::iter::from_fn(move || {
+        let (start, end) = (cursor.at, message.len());
+        if start == end {
+            return None;
+        }
+        let field = cursor.field(end).map(|(number, payload)| RawField {
+            number,
+            whole: &message[start..cursor.at],
+            payload,
+        });
+        if field.is_err() {
+            cursor.at = end;
+        }
+        Some(field)
+    })
+}
+
 /// A place in the file; moves forward only, never past the end it is given.
 struct Cursor<'a> {
     file: &'a [u8],
@@ -201,6 +231,26 @@ struct Cursor<'a> {
 }
 
 impl<'a> Cursor<'a> {
+    /// The number of the next field, and what follows its tag and length.
+    fn field(&mut self, end: usize) -> Result<(u64, &'a [u8])> {
+        let (number, wire) = self.tag(end)?;
+        let start = self.at;
+        let payload = match wire {
+            0 => {
+                self.varint(end)?;
+                &self.file[start..self.at]
+            }
+            1 => self.skip(8, end)?,
+            2 => {
+                let length = self.varint(end)?;
+                self.skip(length, end)?
+            }
+            5 => self.skip(4, end)?,
+            _ => return Err(broken()),
+        };
+        Ok((number, payload))
+    }
+
     /// The number and wire type of the next field.
     fn tag(&mut self, end: usize) -> Result<(u64, u64)> {
         let key = self.varint(end)?;

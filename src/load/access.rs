@@ -1,5 +1,7 @@
 //! Random access: one session, and the block that it made last.
 
+use std::sync::Arc;
+
 use super::batch::Images;
 use super::messages::Piece;
 use super::pool::aligned;
@@ -64,14 +66,35 @@ impl Access {
         for (index, piece) in (first..).zip(&mut self.samples) {
             (piece.samples, piece.error) = (index..index + 1, None);
         }
-        stream.sampler.fill(first, stream.block, epoch, &mut self.inputs);
+        let source = stream.echo.source(first).index;
+        stream.sampler.fill(source, stream.block, epoch, &mut self.inputs);
         let Self { generator, inputs, samples, .. } = self;
         generator.run(inputs, &mut |first_row, values| {
-            let rows = Rows { epoch, sample: first, first: first_row, values };
+            let rows = Rows::of_job(stream, epoch, first, first_row, values);
             make_views(stream, rows, samples, None);
             Ok(())
         })?;
         self.block = Some((first, epoch));
         Ok(())
+    }
+}
+
+/// One session and the views of what it makes, on the caller's thread, again and again: what a
+/// worker does, for measuring how fast.
+#[derive(Debug)]
+pub(crate) struct BlockMaker {
+    access: Access,
+    stream: Arc<Stream>,
+}
+
+impl BlockMaker {
+    pub(super) fn new(generator: Generator, stream: &Arc<Stream>) -> Self {
+        Self { access: Access::new(generator, stream), stream: Arc::clone(stream) }
+    }
+
+    /// Makes the first block, and gives how many images the generator made for it.
+    pub fn make(&mut self) -> Result<usize> {
+        self.access.make(&self.stream, 0, 0)?;
+        Ok(self.access.inputs.rows)
     }
 }

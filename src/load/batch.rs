@@ -10,6 +10,7 @@ use ndarray::{ArrayView3, ArrayView5};
 use super::pool::Returns;
 use super::views::ViewGroup;
 use crate::recipe::{Dtype, Layout};
+use crate::sample::Echo;
 
 /// Consecutive samples of a dataset, with all their views.
 ///
@@ -18,6 +19,7 @@ use crate::recipe::{Dtype, Layout};
 pub struct Batch {
     pub(super) index: Range<u64>,
     pub(super) epoch: u64,
+    pub(super) echo: Echo,
     pub(super) images: Vec<Images>,
     pub(super) labels: Option<Vec<i64>>,
     pub(super) latents: Option<Latents>,
@@ -66,6 +68,14 @@ impl Batch {
     #[must_use]
     pub fn index(&self) -> Range<u64> {
         self.index.clone()
+    }
+
+    /// The generated sample that each of its samples is a delivery of, `[B]`: what their latents and
+    /// labels belong to. The same as [`Batch::index`] unless the recipe has `[cache]`. Two samples
+    /// with the same source are not negatives of each other.
+    #[must_use]
+    pub fn sources(&self) -> Vec<u64> {
+        self.index.clone().map(|index| self.echo.source(index).index).collect()
     }
 
     /// How many samples it has: B.

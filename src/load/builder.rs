@@ -1,5 +1,6 @@
 //! How a loader is set up.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread;
 
@@ -26,8 +27,8 @@ impl LoaderBuilder {
         self
     }
 
-    /// Generator sessions, each on a thread of its own. Default: the cores there are, divided by
-    /// the threads inside one call ([`super::Options::threads`]).
+    /// Generator sessions, each on a thread of its own. Default: what the dataset's profile says, or
+    /// the cores there are, divided by the threads inside one call ([`super::Options::threads`]).
     #[must_use]
     pub fn workers(mut self, workers: usize) -> Self {
         self.settings.workers = Some(workers);
@@ -42,8 +43,9 @@ impl LoaderBuilder {
         self
     }
 
-    /// Bytes that batches under way, generator inputs and outputs may take together. Default
-    /// [`DEFAULT_MEMORY`](super::DEFAULT_MEMORY). Weights and what ONNX Runtime uses inside a call come on top, as do
+    /// Bytes that batches under way, generator inputs and outputs, and echoes that are being
+    /// delivered may take together. Default [`DEFAULT_MEMORY`](super::DEFAULT_MEMORY). The recipe's
+    /// `cache.budget` comes on top, weights and what ONNX Runtime uses inside a call come on top, as do
     /// batches that the consumer keeps.
     #[must_use]
     pub fn memory(mut self, bytes: u64) -> Self {
@@ -98,6 +100,14 @@ impl LoaderBuilder {
         self
     }
 
+    /// Where the temporary file of a recipe with `cache.disk` is. Default: the system's folder for
+    /// such. The file has no name, and is gone when the loader is.
+    #[must_use]
+    pub fn cache_folder(mut self, folder: impl Into<PathBuf>) -> Self {
+        self.settings.cache_folder = Some(folder.into());
+        self
+    }
+
     /// Goes on where another loader was, which may have had other settings.
     #[must_use]
     pub fn resume(mut self, state: State) -> Self {
@@ -119,8 +129,9 @@ impl LoaderBuilder {
     /// another dataset, [`Kind::Limit`] if the memory does not suffice for one batch, and those of
     /// loading the model.
     pub fn build(self) -> Result<Loader> {
-        let Self { inner, settings } = self;
-        let workers = settings.sessions(inner.options.threads)?;
+        let Self { inner, mut settings } = self;
+        settings.workers = settings.workers.or(inner.sessions());
+        let workers = settings.sessions(inner.threads())?;
         settings.check(&inner.stream, workers)?;
         // Sessions load side by side: it is most of the time to the first batch.
         let sessions = thread::scope(|scope| {

@@ -3,16 +3,21 @@
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::access::Access;
+use super::access::{Access, BlockMaker};
 use super::batch::Batch;
 use super::planner::{labels, latents};
 use super::stream::Stream;
 use super::views::ViewAt;
 use crate::error::{Error, Kind, Result, ResultExt};
+use crate::generate::execution::{
+    Edit, Execution, Offers, Profile, ProfileKey, Rewrites, provider_names,
+};
 use crate::generate::{Builtin, Contract, Generator, output_shape, resolve};
 use crate::graph::Model;
-use crate::recipe::{BUILTIN_PREFIX, Digest, ModelRef, Precision, Recipe, Samples, stay_inside};
-use crate::runtime::{Provider, Runtime, Search, SessionOptions};
+use crate::recipe::{BUILTIN_PREFIX, Digest, ModelRef, Recipe, Samples, stay_inside};
+use crate::runtime::{
+    Placement, Provider, ProviderOption, Runtime, Search, SessionOptions, check_precision,
+};
 use crate::sample::{BlockInputs, Plan, Sampler, Walks};
 
 /// A generated dataset: what `ImageFolder` is to a folder.
@@ -22,22 +27,22 @@ use crate::sample::{BlockInputs, Plan, Sampler, Walks};
 pub struct Dataset(Arc<Inner>);
 
 /// Where and how a dataset's generator runs.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Options {
     /// How to find ONNX Runtime.
     pub search: Search,
     /// Execution providers in order of preference; empty means the CPU.
     pub providers: Vec<Provider>,
-    /// Threads inside one generator call. Default 1: more workers scale better than more threads.
-    pub threads: usize,
+    /// What is set on the providers.
+    pub provider_options: Vec<ProviderOption>,
+    /// Threads inside one generator call. Default what the [`Profile`] says that
+    /// [`Rewrites::Auto`] follows, or 1: more workers scale better than more threads.
+    pub threads: Option<usize>,
+    /// Edits of the generator's graph that are exact but for rounding. Default
+    /// [`Rewrites::Auto`]. With the provider they decide low bits of the generator's floats.
+    pub rewrites: Rewrites,
     /// `key=value` settings put over the recipe.
     pub settings: Vec<String>,
-}
-
-impl Default for Options {
-    fn default() -> Self {
-        Self { search: Search::default(), providers: Vec::new(), threads: 1, settings: Vec::new() }
-    }
 }
 
 #[derive(Debug)]
@@ -45,6 +50,12 @@ pub(super) struct Inner {
     pub recipe: Recipe,
     pub model: Model,
     pub contract: Contract,
+    /// What sessions load.
+    pub execution: Execution,
+    pub offers: Offers,
+    /// What was measured here, if it is followed.
+    pub profile: Option<Profile>,
+    /// From latents to views; its generator is that of the execution.
     pub stream: Arc<Stream>,
     pub options: Options,
     runtime: &'static Runtime,
@@ -82,15 +93,9 @@ impl Dataset {
     /// As [`Dataset::open`].
     pub fn from_recipe(mut recipe: Recipe, options: Options) -> Result<Self> {
         let model = read_model(&recipe)?;
-        if recipe.generator.precision != Precision::F32 {
-            return Err(Error::new(
-                Kind::Provider,
-                format!("precision {} is not available", recipe.generator.precision.name()),
-            )
-            .at("generator.precision")
-            .help("every provider runs f32; reduced precision is not built in yet"));
-        }
-        let runtime = Runtime::open(&options.search)?;
+        check_precision(&options.providers, recipe.generator.precision)?;
+        let providers = options.providers.clone();
+        let runtime = Runtime::open(&Search { providers, ..options.search.clone() })?;
         let contract = resolve(&mut recipe, &model, &mut |recipe, inputs, batch, output| {
             output_shape(runtime, &model, recipe, inputs, batch, output)
         })?;
@@ -101,11 +106,17 @@ impl Dataset {
             Ok(())
         })?;
         let sampler = Sampler::with_walks(&recipe, &contract.input_shapes(), &walks)?;
-        let stream = Arc::new(Stream::new(&recipe, &contract, digest, sampler)?);
+        let (offers, profile, edits) =
+            choose(&model, &contract, &recipe, &sampler, runtime, &options)?;
+        let execution = offers.carry_out(&model, &contract, &edits)?;
+        let stream = Arc::new(Stream::new(&recipe, &execution.contract, digest, sampler)?);
         Ok(Self(Arc::new(Inner {
             recipe,
             model,
             contract,
+            execution,
+            offers,
+            profile,
             stream,
             options,
             runtime,
@@ -133,6 +144,65 @@ impl Dataset {
     #[must_use]
     pub fn contract(&self) -> &Contract {
         &self.0.contract
+    }
+
+    /// The edits of its graph that its generator is executed with, in the order in which they are
+    /// carried out.
+    #[must_use]
+    pub fn rewrites(&self) -> &[Edit] {
+        &self.0.execution.edits
+    }
+
+    /// All edits that fit its generator's graph.
+    #[must_use]
+    pub fn offers(&self) -> &Offers {
+        &self.0.offers
+    }
+
+    /// What was measured for this generator on this machine, if it is followed.
+    #[must_use]
+    pub fn profile(&self) -> Option<&Profile> {
+        self.0.profile.as_ref()
+    }
+
+    /// What the profile of this generator on this machine is found by.
+    ///
+    /// # Errors
+    /// Those of reading the model's files.
+    pub fn profile_key(&self) -> Result<ProfileKey> {
+        let Inner { model, runtime, options, recipe, offers, .. } = &*self.0;
+        offers.key(model, runtime, &options.providers, recipe.generator.precision)
+    }
+
+    /// The same dataset, executed with exactly these edits.
+    ///
+    /// # Errors
+    /// Those of [`Offers::carry_out`].
+    pub fn executed_with(&self, edits: &[Edit]) -> Result<Self> {
+        let Inner { recipe, options, .. } = &*self.0;
+        let options = Options {
+            rewrites: Rewrites::exactly(edits),
+            threads: Some(self.0.threads()),
+            ..options.clone()
+        };
+        Self::from_recipe(recipe.clone(), options)
+    }
+
+    /// The providers that it runs on, by name, in order of preference.
+    #[must_use]
+    pub fn providers(&self) -> Vec<String> {
+        provider_names(&self.0.options.providers)
+    }
+
+    /// Threads inside one generator call.
+    #[must_use]
+    pub fn threads(&self) -> usize {
+        self.0.threads()
+    }
+
+    /// A session and its views, for measuring.
+    pub(crate) fn block_maker(&self) -> Result<BlockMaker> {
+        Ok(BlockMaker::new(self.0.generator()?, &self.0.stream))
     }
 
     /// The ONNX Runtime that it runs on.
@@ -180,10 +250,13 @@ impl Dataset {
     pub fn plan_in_epoch(&self, index: u64, epoch: u64) -> Result<Plan> {
         self.check_index(index)?;
         let stream = &self.0.stream;
-        let mut plan = stream.sampler.plan(index, epoch);
+        let source = stream.echo.source(index);
+        let mut plan = stream.sampler.plan(source.index, epoch);
+        (plan.index, plan.echo) = (index, source.echo);
+        let drawn = stream.echo.pixels_of(index);
         for &ViewAt { group, view, number } in stream.views_of_row.iter().flatten() {
             let view = u32::try_from(view).unwrap_or(u32::MAX);
-            stream.pixels.steps(index, epoch, group, view, &mut plan.views[number].pixel);
+            stream.pixels.steps(drawn, epoch, group, view, &mut plan.views[number].pixel);
         }
         Ok(plan)
     }
@@ -218,9 +291,10 @@ impl Dataset {
         let index = index..index + 1;
         Ok(Batch {
             epoch,
+            echo: stream.echo,
             images,
-            labels: labels(&stream.sampler, &index),
-            latents: Some(latents(&stream.sampler, epoch, &index)),
+            labels: labels(stream, &index),
+            latents: Some(latents(stream, epoch, &index)),
             index,
         })
     }
@@ -233,17 +307,23 @@ impl Dataset {
         self.0.generator()
     }
 
+    /// What runs where: the provider of each node of the generator, as a worker's session has it.
+    ///
+    /// # Errors
+    /// Those of loading the model.
+    pub fn placements(&self) -> Result<Vec<Placement>> {
+        let inner = &self.0;
+        let options = SessionOptions { placements: true, ..inner.session_options() };
+        inner.open_generator(&options)?.placements()
+    }
+
     /// What one generator call is fed for the block that holds sample `index`.
     #[must_use]
     pub fn block_inputs(&self, index: u64) -> BlockInputs {
-        let block = self.0.recipe.generator.block;
+        let stream = &self.0.stream;
+        let first = index / u64::from(stream.block) * u64::from(stream.block);
         let mut inputs = BlockInputs::default();
-        self.0.stream.sampler.fill(
-            index / u64::from(block) * u64::from(block),
-            block,
-            0,
-            &mut inputs,
-        );
+        stream.sampler.fill(stream.echo.source(first).index, stream.block, 0, &mut inputs);
         inputs
     }
 
@@ -260,20 +340,68 @@ impl Dataset {
 }
 
 impl Inner {
-    /// Rows of one block: samples × views.
-    pub fn rows(&self) -> usize {
-        self.recipe.generator.block as usize * self.recipe.views.rows() as usize
+    /// Threads inside one generator call.
+    pub fn threads(&self) -> usize {
+        let measured = || self.profile.as_ref().map_or(1, |profile| profile.threads);
+        self.options.threads.unwrap_or_else(measured)
+    }
+
+    /// Sessions of a loader, where something was measured.
+    pub fn sessions(&self) -> Option<usize> {
+        self.profile.as_ref().map(|profile| profile.sessions)
     }
 
     pub fn generator(&self) -> Result<Generator> {
-        let options = SessionOptions {
-            providers: self.options.providers.clone(),
-            threads: self.options.threads,
-            precision: self.recipe.generator.precision,
-            dimensions: Vec::new(),
-        };
-        Generator::open(self.runtime, &self.model, &self.contract, self.rows(), &options)
+        self.open_generator(&self.session_options())
     }
+
+    fn open_generator(&self, options: &SessionOptions) -> Result<Generator> {
+        let Execution { contract, .. } = &self.execution;
+        let model = self.execution.model(&self.model);
+        Generator::open(self.runtime, model, contract, rows(&self.recipe), options)
+    }
+
+    fn session_options(&self) -> SessionOptions {
+        SessionOptions {
+            providers: self.options.providers.clone(),
+            provider_options: self.options.provider_options.clone(),
+            threads: self.threads(),
+            precision: self.recipe.generator.precision,
+            say: self.options.search.say,
+            ..SessionOptions::default()
+        }
+    }
+}
+
+/// Rows of one block: samples × views.
+fn rows(recipe: &Recipe) -> usize {
+    recipe.generator.block as usize * recipe.views.rows() as usize
+}
+
+/// What fits the model, the profile that is followed, and the edits to carry out.
+fn choose(
+    model: &Model,
+    contract: &Contract,
+    recipe: &Recipe,
+    sampler: &Sampler,
+    runtime: &Runtime,
+    options: &Options,
+) -> Result<(Offers, Option<Profile>, Vec<Edit>)> {
+    let mut block = BlockInputs::default();
+    sampler.fill(0, 1, 0, &mut block);
+    let offers = Offers::of(model, contract, recipe, rows(recipe), &block)?;
+    let profile = match options.rewrites {
+        Rewrites::Auto => Profile::load(&offers.key(
+            model,
+            runtime,
+            &options.providers,
+            recipe.generator.precision,
+        )?)?,
+        Rewrites::None | Rewrites::Only(_) => None,
+    };
+    let provider = options.providers.first().copied().unwrap_or(Provider::Cpu);
+    let edits = offers.choose(&options.rewrites, profile.as_ref(), provider.name())?;
+    Ok((offers, profile, edits))
 }
 
 /// Reads `builtin:NAME` or a recipe file, with `key=value` settings put over it.

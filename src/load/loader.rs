@@ -13,6 +13,7 @@ use crossbeam::channel::{Receiver, RecvTimeoutError};
 use super::batch::{Batch, Images, Latents};
 use super::messages::{Context, Event};
 use super::pool::Returns;
+use super::replay::Replay;
 use super::shares::{Passes, Step};
 use super::state::{State, Stop, interrupted};
 use super::statistics::Statistics;
@@ -66,6 +67,8 @@ pub struct Loader {
     consumer_waited: Duration,
     /// Samples and images.
     delivered: (u64, u64),
+    /// Samples that had not been delivered before.
+    unique: u64,
 }
 
 /// The batches under way, oldest first.
@@ -153,6 +156,7 @@ impl Loader {
             begun: Instant::now(),
             consumer_waited: Duration::ZERO,
             delivered: (0, 0),
+            unique: 0,
         }
     }
 
@@ -195,6 +199,9 @@ impl Loader {
             samples: self.delivered.0,
             images: self.delivered.1,
             calls: counters.calls.load(Ordering::Relaxed),
+            generated: counters.generated.load(Ordering::Relaxed),
+            unique: self.unique,
+            cache: self.context.replay.as_ref().map(Replay::statistics),
         }
     }
 
@@ -249,6 +256,7 @@ impl Loader {
         (self.state.epoch, self.state.next) = self.passes.after(epoch, &step);
         let images = samples * self.context.stream.views() as u64;
         self.delivered = (self.delivered.0 + samples, self.delivered.1 + images);
+        self.unique += self.context.stream.first_times(epoch, &step.range);
         let samples_here = usize::try_from(samples).unwrap_or(usize::MAX);
         let groups = buffers.into_iter().zip(&self.context.stream.groups).zip(returns);
         let images = groups.map(|((bytes, group), returns)| {
@@ -259,7 +267,8 @@ impl Loader {
         if self.held_up {
             self.context.credits.wake();
         }
-        Ok(Batch { index: step.range, epoch, images, labels, latents })
+        let echo = self.context.stream.echo;
+        Ok(Batch { index: step.range, epoch, echo, images, labels, latents })
     }
 
     /// Counts the last step also where nothing of it was left for this rank, so that all ranks say

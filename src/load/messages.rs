@@ -8,12 +8,13 @@ use bytes::BytesMut;
 use super::batch::Latents;
 use super::credits::Credits;
 use super::pool::Returns;
+use super::replay::{Kept, Replay};
 use super::shares::Step;
 use super::state::Stop;
 use super::statistics::Counters;
 use super::stream::Stream;
 use crate::error::Error;
-use crate::sample::BlockInputs;
+use crate::sample::{BlockInputs, Source};
 
 /// What all stages of one loader know.
 #[derive(Debug)]
@@ -25,16 +26,29 @@ pub(super) struct Context {
     /// Samples that the consumer has taken.
     pub credits: Credits,
     pub counters: Counters,
+    /// Blocks that wait for an echo, if the recipe has echoes.
+    pub replay: Option<Replay>,
 }
 
-/// One generator call: a block, and where its images go.
+/// A block to be delivered: what it comes from, and where its images go.
 #[derive(Debug)]
 pub(super) struct Job {
     pub epoch: u64,
     /// The first sample of the block.
     pub first: u64,
-    pub inputs: BlockInputs,
+    /// The generated sample that it delivers.
+    pub source: Source,
+    pub origin: Origin,
     pub pieces: Vec<Piece>,
+}
+
+/// What the images of a block come from.
+#[derive(Debug)]
+pub(super) enum Origin {
+    /// A generator call on these inputs.
+    Drawn(BlockInputs),
+    /// An earlier one, whose outcome was kept.
+    Kept(Kept),
 }
 
 /// Consecutive samples of a block that go to consecutive places in one batch.

@@ -10,12 +10,14 @@ use bytes::BytesMut;
 use crossbeam::channel::{Receiver, Sender};
 
 use super::batch::Latents;
-use super::messages::{Context, Event, Job, Piece};
+use super::echoed::key;
+use super::messages::{Context, Event, Job, Origin, Piece};
 use super::pool::Pool;
 use super::shares::{Passes, Step};
 use super::state::State;
+use super::stream::Stream;
 use super::views::ViewGroup;
-use crate::sample::{BlockInputs, Sampler};
+use crate::sample::{BlockInputs, Source};
 
 /// A piece before it has memory.
 #[derive(Debug, Clone)]
@@ -98,14 +100,12 @@ impl Planner {
 
     /// Opens the batches that begin in `group`, cuts their buffers, and draws the inputs.
     fn job(&self, group: Vec<Cut>, open: &mut Option<Open>) -> Option<Job> {
-        let drawing = Instant::now();
-        let block = u64::from(self.context.stream.block);
-        let first = group.first()?.samples.start / block * block;
-        let mut inputs = self.used.try_recv().unwrap_or_default();
         let (stream, want_latents) = (&self.context.stream, self.context.want_latents);
+        let block = u64::from(stream.block);
+        let first = group.first()?.samples.start / block * block;
         let epoch = group.first()?.epoch;
-        stream.sampler.fill(first, stream.block, epoch, &mut inputs);
-        self.context.counters.latents.add(drawing.elapsed());
+        let source = stream.echo.source(first);
+        let origin = self.origin(epoch, source);
 
         let mut pieces = Vec::with_capacity(group.len());
         for cut in group {
@@ -121,9 +121,8 @@ impl Planner {
                         epoch: cut.epoch,
                         step: cut.step.clone(),
                         returns: self.pools.iter().map(Pool::returns).collect(),
-                        labels: labels(&stream.sampler, &cut.step.range),
-                        latents: want_latents
-                            .then(|| latents(&stream.sampler, cut.epoch, &cut.step.range)),
+                        labels: labels(stream, &cut.step.range),
+                        latents: want_latents.then(|| latents(stream, cut.epoch, &cut.step.range)),
                     })
                     .ok()?;
             }
@@ -138,23 +137,42 @@ impl Planner {
             let (sequence, samples) = (cut.sequence, cut.samples);
             pieces.push(Piece { sequence, samples, offset, out, error: None });
         }
-        Some(Job { epoch, first, inputs, pieces })
+        Some(Job { epoch, first, source, origin, pieces })
+    }
+
+    /// What is to be delivered of `source`: what was kept of it, or what its inputs will give.
+    /// Blocks are planned in order, so one that is found here cannot leave before it is delivered.
+    fn origin(&self, epoch: u64, source: Source) -> Origin {
+        let stream = &self.context.stream;
+        if let Some(replay) = &self.context.replay
+            && let Some(kept) =
+                replay.find(key(replay.keep(), epoch, source), stream.echo.is_last(source))
+        {
+            return Origin::Kept(kept);
+        }
+        let drawing = Instant::now();
+        let mut inputs = self.used.try_recv().unwrap_or_default();
+        stream.sampler.fill(source.index, stream.block, epoch, &mut inputs);
+        self.context.counters.latents.add(drawing.elapsed());
+        Origin::Drawn(inputs)
     }
 }
 
 /// The labels of some samples; cheap enough to be drawn again where they are needed.
-pub(super) fn labels(sampler: &Sampler, index: &std::ops::Range<u64>) -> Option<Vec<i64>> {
-    index.clone().map(|i| sampler.label(i).map(i64::from)).collect()
+pub(super) fn labels(stream: &Stream, index: &Range<u64>) -> Option<Vec<i64>> {
+    let label = |i| stream.sampler.label(stream.echo.source(i).index);
+    index.clone().map(|i| label(i).map(i64::from)).collect()
 }
 
 /// The latents of every view of some samples: `[samples, V, Z]`.
-pub(super) fn latents(sampler: &Sampler, epoch: u64, index: &std::ops::Range<u64>) -> Latents {
+pub(super) fn latents(stream: &Stream, epoch: u64, index: &Range<u64>) -> Latents {
+    let sampler = &stream.sampler;
     let (views, len) = (sampler.row_of_view().len(), sampler.latent_len());
     let samples = usize::try_from(index.end - index.start).unwrap_or(0);
     let mut values = vec![0.0; samples * views * len];
     let mut block = BlockInputs::default();
     for (sample, out) in index.clone().zip(values.chunks_mut((views * len).max(1))) {
-        sampler.fill(sample, 1, epoch, &mut block);
+        sampler.fill(stream.echo.source(sample).index, 1, epoch, &mut block);
         for (row, out) in sampler.row_of_view().iter().zip(out.chunks_mut(len.max(1))) {
             sampler.latent_of_row(&block, *row, out);
         }

@@ -1,8 +1,10 @@
 //! What a loader is told, checked against what is streamed, and the threads it starts.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread;
 
+use bytes::BytesMut;
 use crossbeam::channel::bounded;
 
 use super::credits::Credits;
@@ -10,6 +12,7 @@ use super::loader::Loader;
 use super::messages::Context;
 use super::planner::Planner;
 use super::pool::Pool;
+use super::replay::Replay;
 use super::shares::{Passes, Share};
 use super::state::{State, Stop};
 use super::statistics::Counters;
@@ -23,7 +26,7 @@ pub const DEFAULT_MEMORY: u64 = 512 << 20;
 const DEFAULT_BATCH: usize = 256;
 const DEFAULT_PREFETCH: usize = 4;
 /// Jobs that wait for a worker, for each worker.
-const JOBS_AHEAD: usize = 2;
+pub(super) const JOBS_AHEAD: usize = 2;
 /// What it takes, besides its images, to keep track of a batch or of a block under way: events,
 /// pieces, the head of a buffer. Rather more than less.
 const BOOKKEEPING: u64 = 1024;
@@ -41,6 +44,7 @@ pub(super) struct Settings {
     pub epochs: Option<u64>,
     pub drop_last: bool,
     pub latents: bool,
+    pub cache_folder: Option<PathBuf>,
     pub view_threads: usize,
     pub state: Option<State>,
     pub stop: Stop,
@@ -59,6 +63,7 @@ impl Default for Settings {
             epochs: Some(1),
             drop_last: false,
             latents: false,
+            cache_folder: None,
             view_threads: 0,
             state: None,
             stop: Stop::new(),
@@ -127,6 +132,10 @@ impl Settings {
             stop: Stop::new(),
             credits: Credits::default(),
             counters: Counters::default(),
+            replay: match &stream.keep {
+                Some(keep) => Some(Replay::new(keep.clone(), self.cache_folder.as_deref())?),
+                None => None,
+            },
         });
         let view_threads = ViewThreads::start(self.view_threads)?.map(Arc::new);
         let whole = |n: u64| usize::try_from(n).unwrap_or(usize::MAX);
@@ -148,6 +157,7 @@ impl Settings {
                 events: event_sender.clone(),
                 used: used_sender.clone(),
                 view_threads: view_threads.clone(),
+                scratch: BytesMut::new(),
             };
             threads.push(spawn(format!("genset-worker-{number}"), move || worker.run())?);
         }
@@ -177,9 +187,15 @@ impl Settings {
         // Inputs wait for every worker, are with every worker, are bound to every session, and
         // one is being drawn.
         let inputs = (JOBS_AHEAD as u64 + 2) * workers + 1;
+        // Echoes wait for every worker, are with every worker, and one is being planned; every
+        // worker takes a block to be kept, or reads one from the file.
+        let echoes = inputs + workers;
         let sessions = inputs
             .saturating_mul(stream.input_bytes)
-            .saturating_add(workers.saturating_mul(stream.output_bytes));
+            .saturating_add(workers.saturating_mul(stream.output_bytes))
+            .saturating_add(
+                echoes.saturating_mul(stream.keep.as_ref().map_or(0, |k| k.bytes as u64)),
+            );
         let bytes = |window: u64| (window + batch).saturating_mul(each).saturating_add(sessions);
 
         let least = batch.max(block) + block;

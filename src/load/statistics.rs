@@ -3,6 +3,8 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use serde::Serialize;
+
 /// A stage of the pipeline.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Stage {
@@ -52,9 +54,44 @@ pub struct Statistics {
     pub images: u64,
     /// Generator calls.
     pub calls: u64,
+    /// Images that the generator has made. Fewer than are delivered where views share one, or where
+    /// samples come again; more by those that are under way.
+    pub generated: u64,
+    /// Delivered samples that had not been delivered before: [`Statistics::samples`] less echoes,
+    /// and less later epochs that show the same generated images. Summed over ranks and restarts it
+    /// is the number of different samples.
+    pub unique: u64,
+    /// Of a recipe with `[cache]`.
+    pub cache: Option<CacheStatistics>,
+}
+
+/// What has come of keeping generated blocks.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct CacheStatistics {
+    /// Blocks delivered from what was kept.
+    pub hits: u64,
+    /// Those of them that were read from the temporary file.
+    pub hits_on_disk: u64,
+    /// Blocks that the generator made.
+    pub misses: u64,
+    /// Those of them that it had to make again: echoes of what this loader did not have, because it
+    /// went on in the middle, or another rank had it.
+    pub regenerated: u64,
+    /// Bytes of the blocks that are in memory.
+    pub memory_bytes: u64,
+    /// Bytes of the blocks that are in the temporary file.
+    pub disk_bytes: u64,
 }
 
 impl Statistics {
+    /// The part of the delivered samples that had not been delivered before, 0 to 1. 1 before the
+    /// first batch.
+    #[must_use]
+    #[allow(clippy::cast_precision_loss)]
+    pub fn unique_ratio(&self) -> f64 {
+        if self.samples == 0 { 1.0 } else { self.unique as f64 / self.samples as f64 }
+    }
+
     /// The stage that the others wait for.
     ///
     /// It is the consumer if it waits for less than a tenth of its time. Otherwise it is the
@@ -80,6 +117,7 @@ pub(super) struct Counters {
     pub views: Nanoseconds,
     pub workers_idle: Nanoseconds,
     pub calls: AtomicU64,
+    pub generated: AtomicU64,
 }
 
 #[derive(Debug, Default)]

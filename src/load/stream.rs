@@ -1,11 +1,12 @@
 //! What is streamed: all that the pipeline needs of a dataset, as plain values.
 
 use super::batch::Format;
+use super::keep::{Keep, rows_are_moved};
 use super::views::{ViewAt, ViewGroup};
 use crate::error::{Error, Kind, Result};
 use crate::generate::{Contract, ImageFormat, InputContract, MAX_BLOCK_BYTES};
-use crate::recipe::{Digest, Output, Recipe};
-use crate::sample::{PixelSampler, Sampler};
+use crate::recipe::{Digest, Epochs, Output, Recipe};
+use crate::sample::{Echo, PixelSampler, Sampler, Source};
 use crate::view::Delivery;
 
 /// A dataset without its model and runtime. Sessions, or stand-ins for them, come from elsewhere.
@@ -22,6 +23,12 @@ pub(super) struct Stream {
     pub plain: bool,
     /// Samples a block.
     pub block: u32,
+    /// Which generated sample is delivered at an index.
+    pub echo: Echo,
+    /// What is kept for echoes, if there are any.
+    pub keep: Option<Keep>,
+    /// Whether later epochs show other images of the generator.
+    pub fresh: bool,
     /// One past the last sample.
     pub end: u64,
     pub digest: Digest,
@@ -42,6 +49,8 @@ impl Stream {
         let pixels = PixelSampler::new(recipe, [image.channels, image.height, image.width])?;
         let groups = groups(recipe, image, &pixels)?;
         check_block(recipe.generator.block, &groups)?;
+        let echo = Echo::of(recipe);
+        let keep = Keep::new(recipe, contract, echo, &groups)?;
         let views_of_row = views_of_row(recipe, &sampler);
         let rows = recipe.generator.block as usize * sampler.rows();
         let row: usize = contract.inputs.iter().map(InputContract::elements).sum();
@@ -55,6 +64,9 @@ impl Stream {
             groups,
             views_of_row,
             block: recipe.generator.block,
+            echo,
+            keep,
+            fresh: recipe.views.epochs == Epochs::Fresh && rows_are_moved(recipe),
             end: recipe.samples.end(),
             digest,
             input_bytes: (rows as u64).saturating_mul((row * size_of::<f32>()) as u64),
@@ -66,6 +78,19 @@ impl Stream {
     /// Views of a sample, all groups together.
     pub fn views(&self) -> usize {
         self.sampler.row_of_view().len()
+    }
+
+    /// Whether nothing asks for a generated block after the delivery of `source`.
+    pub fn leaves(&self, source: Source) -> bool {
+        self.echo.is_last(source) && self.keep.as_ref().is_none_or(|keep| !keep.recurs)
+    }
+
+    /// How many of the samples of `range` are delivered for the first time in `epoch`.
+    pub fn first_times(&self, epoch: u64, range: &std::ops::Range<u64>) -> u64 {
+        match epoch == 0 || self.fresh {
+            true => self.echo.unique(range.end) - self.echo.unique(range.start),
+            false => 0,
+        }
     }
 
     /// Bytes of one delivered sample, all groups together.

@@ -48,9 +48,24 @@ pub(super) struct Rows<'a> {
     pub epoch: u64,
     /// The first sample of the block.
     pub sample: u64,
+    /// The index that the pixel operations of that sample are drawn for.
+    pub drawn: u64,
     /// The number of the first row in the block.
     pub first: usize,
     pub values: TensorView<'a>,
+}
+
+impl<'a> Rows<'a> {
+    /// Rows of the delivered block from sample `sample` on.
+    pub fn of_job(
+        stream: &Stream,
+        epoch: u64,
+        sample: u64,
+        first: usize,
+        values: TensorView<'a>,
+    ) -> Self {
+        Self { epoch, sample, drawn: stream.echo.pixels_of(sample), first, values }
+    }
 }
 
 thread_local! {
@@ -199,7 +214,7 @@ fn one_sample(
     places: &mut [&mut [u8]],
 ) -> Result<(), (usize, BadValue)> {
     let image = stream.image.len();
-    let index = rows.sample + sample as u64;
+    let index = rows.drawn + sample as u64;
     SCRATCH.with_borrow_mut(|(canvas, steps)| {
         for row in own {
             let at = sample * stream.sampler.rows() + row - rows.first;

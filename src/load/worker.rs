@@ -5,9 +5,11 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
+use bytes::BytesMut;
 use crossbeam::channel::{Receiver, Sender};
 
-use super::messages::{Context, Event, Job, Piece};
+use super::echoed::{Taking, deliver, key};
+use super::messages::{Context, Event, Job, Origin, Piece};
 use super::state::interrupted;
 use super::views::{Rows, ViewThreads, make_views};
 use crate::error::{Error, Kind, Result};
@@ -43,6 +45,8 @@ pub(super) struct Worker {
     pub used: Sender<BlockInputs>,
     /// Shared by all workers of a loader, if there are any.
     pub view_threads: Option<Arc<ViewThreads>>,
+    /// Where blocks that were kept in a file are read to; empty until then.
+    pub scratch: BytesMut,
 }
 
 impl Worker {
@@ -83,28 +87,71 @@ impl Worker {
                     return;
                 }
             }
-            let _ = self.used.try_send(job.inputs);
+            if let Origin::Drawn(inputs) = job.origin {
+                let _ = self.used.try_send(inputs);
+            }
         }
     }
 
     fn make(&mut self, job: &mut Job) -> Result<()> {
+        if self.deliver_kept(job)? {
+            return Ok(());
+        }
+        let Origin::Drawn(inputs) = &job.origin else { return Ok(()) };
         let Self { context, maker, view_threads, .. } = self;
+        let (stream, threads) = (&context.stream, view_threads.as_deref());
+        let replay = context.replay.as_ref();
+        let mut taking = replay
+            .filter(|_| !stream.leaves(job.source))
+            .map(|replay| (replay, Taking::new(stream, replay, job)));
         let begun = Instant::now();
         let mut delivering = Duration::ZERO;
-        maker.make(&job.inputs, &mut |first_row, rows| {
+        maker.make(inputs, &mut |first_row, rows| {
             if context.stop.is_stopped() {
                 return Err(interrupted());
             }
             let arrived = Instant::now();
-            let rows = Rows { epoch: job.epoch, sample: job.first, first: first_row, values: rows };
-            make_views(&context.stream, rows, &mut job.pieces, view_threads.as_deref());
+            let rows = Rows::of_job(stream, job.epoch, job.first, first_row, rows);
+            make_views(stream, rows, &mut job.pieces, threads);
+            if let Some((replay, taking)) = &mut taking {
+                taking.take(stream, replay.keep().form, rows, threads);
+            }
             delivering += arrived.elapsed();
             context.counters.calls.fetch_add(1, Ordering::Relaxed);
             Ok(())
         })?;
+        context.counters.generated.fetch_add(inputs.rows as u64, Ordering::Relaxed);
         context.counters.views.add(delivering);
         context.counters.generator.add(begun.elapsed().saturating_sub(delivering));
+        if let Some(replay) = replay {
+            replay.made(stream.first_times(job.epoch, &(job.first..job.first + 1)) == 0);
+        }
+        if let Some((replay, taking)) = taking {
+            let keeping = Instant::now();
+            taking.keep(stream, replay, job)?;
+            context.counters.views.add(keeping.elapsed());
+        }
         Ok(())
+    }
+
+    /// Delivers what was kept of the block, also since the job was planned. Says whether there was
+    /// anything.
+    fn deliver_kept(&mut self, job: &mut Job) -> Result<bool> {
+        let Self { context, view_threads, scratch, .. } = self;
+        let Some(replay) = &context.replay else { return Ok(false) };
+        let (stream, keep) = (&context.stream, replay.keep());
+        let kept = match &job.origin {
+            Origin::Kept(kept) => Some(kept.clone()),
+            Origin::Drawn(_) => {
+                replay.find(key(keep, job.epoch, job.source), stream.echo.is_last(job.source))
+            }
+        };
+        let Some(kept) = kept else { return Ok(false) };
+        let begun = Instant::now();
+        let bytes = replay.read(&kept, scratch)?;
+        deliver(stream, keep.form, bytes, job, view_threads.as_deref())?;
+        context.counters.views.add(begun.elapsed());
+        Ok(true)
     }
 }
 

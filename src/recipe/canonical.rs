@@ -96,6 +96,9 @@ fn text(recipe: &Recipe) -> String {
     if let Some(normalise) = &output.normalise {
         let _ = writeln!(text, "normalise {:?} {:?}", normalise.mean, normalise.std);
     }
+    if let Some(cache) = &recipe.cache {
+        text.push_str(&cache.canonical(generator.block));
+    }
     text
 }
 
@@ -142,8 +145,23 @@ mod tests {
             "[views]\nlatent = [{op=\"gaussian\", std=0.5}]",
             "[output]\ndtype = \"f32\"",
             "[output]\nlayout = \"NHWC\"",
+            "[cache]\nbudget = \"1 GB\"\necho = 2",
         ] {
             assert_ne!(base, digest_of(&format!("{BASE}{more}"), b"m"), "{more}");
+        }
+    }
+
+    #[test]
+    fn the_order_of_echoes_is_identity_and_what_is_kept_for_it_is_not() {
+        let with = |cache: &str| digest_of(&format!("{BASE}[cache]\n{cache}"), b"m");
+        let base = with("budget = \"1 GB\"\necho = 4\nspread = 64");
+        let same =
+            "budget = \"9 MB\"\ndisk = \"1 TB\"\necho = 4\necho-at = \"pixels\"\nspread = 33";
+        assert_eq!(base, with(same));
+        for more in
+            ["echo = 3\nspread = 64", "echo = 4", "echo = 4\nspread = 64\necho-at = \"views\""]
+        {
+            assert_ne!(base, with(&format!("budget = \"1 GB\"\n{more}")), "{more}");
         }
     }
 

@@ -6,6 +6,7 @@
 //!
 //! The room is pure: it reads the file it is given and nothing else.
 
+mod cache;
 mod canonical;
 mod edit;
 mod inputs;
@@ -20,6 +21,8 @@ mod types;
 mod views;
 mod write;
 
+pub(crate) use cache::in_units;
+pub use cache::{Cache, EchoAt, MAX_ECHO};
 pub use canonical::Digest;
 pub(crate) use inside::stay_inside;
 pub use latent_op::{LatentKind, LatentOp, Path as LatentPath, Truncate};
@@ -64,6 +67,8 @@ pub struct Recipe {
     pub views: Views,
     /// What is delivered.
     pub output: Output,
+    /// How often each generated sample is delivered; `None`: once.
+    pub cache: Option<Cache>,
     /// The folder that the model's path is relative to, and may not leave.
     pub folder: PathBuf,
 }
@@ -157,7 +162,7 @@ impl Recipe {
     /// generator's, as [`crate::graph::Model::hash_into`] gives them, then those that it steers by,
     /// as [`crate::sample::Walks::hash_into`] gives them.
     ///
-    /// The name, the class names, the number of samples and the files' paths are left out: a
+    /// The name, the class names, the number of samples, what may be cached, and the files' paths are left out: a
     /// dataset that is renamed, moved or prolonged stays the same dataset.
     ///
     /// # Errors

@@ -8,7 +8,8 @@ use super::inputs::inputs;
 use super::read::{Field, Source, Table};
 use super::{
     BUILTIN_PREFIX, Dtype, Generator, GeneratorOutput, ImageLayout, Layout, MAX_BLOCK, MAX_SAMPLES,
-    ModelRef, Normalise, Output, PixelKind, Precision, Recipe, Role, Samples, Views, inside, views,
+    ModelRef, Normalise, Output, PixelKind, Precision, Recipe, Role, Samples, Views, cache, inside,
+    views,
 };
 use crate::error::Result;
 
@@ -20,7 +21,7 @@ pub(super) fn recipe(text: &str, file: &str, name: &str, folder: &Path) -> Resul
     let source = Source { file, text };
     let document = document(&source)?;
     let root = Table::root(&source, document.as_table());
-    let recipe = Recipe {
+    let mut recipe = Recipe {
         name: match root.get("name") {
             Some(field) => field.str()?.to_owned(),
             None => name.to_owned(),
@@ -46,8 +47,12 @@ pub(super) fn recipe(text: &str, file: &str, name: &str, folder: &Path) -> Resul
             Some(field) => output(field.table()?)?,
             None => Output { dtype: Dtype::U8, layout: Layout::Nchw, normalise: None },
         },
+        cache: None,
         folder: folder.to_path_buf(),
     };
+    if let Some(field) = root.get("cache") {
+        recipe.cache = Some(cache::read(field.table()?, recipe.generator.block)?);
+    }
     let views = root.get("views");
     root.finish()?;
     views.map_or(Ok(()), |views| normalised_once(&views, &recipe))?;

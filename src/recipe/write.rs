@@ -100,6 +100,12 @@ pub(super) fn recipe(recipe: &Recipe, notes: &Notes) -> String {
         let (mean, std) = (numbers(&normalise.mean), numbers(&normalise.std));
         w.key("normalise", format!("{{ mean = {mean}, std = {std} }}"));
     }
+    if let Some(cache) = &recipe.cache {
+        w.table(&["cache"]);
+        for (key, value) in cache.to_toml() {
+            w.key(key, value);
+        }
+    }
     w.text
 }
 

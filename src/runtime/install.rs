@@ -13,13 +13,14 @@ use std::time::{Duration, SystemTime};
 
 use sha2::{Digest, Sha256};
 
-use super::package::{PYTHON_ABI, PYTHON_VERSION, Package, Pin};
+use super::package::Package;
+use super::pins::{PYTHON_ABI, PYTHON_VERSION, Pin};
 use super::python::{interpreters, of_environment};
 use super::{cache, child, library};
 use crate::error::ResultExt;
 use crate::{Error, Kind, Result};
 
-/// One unpacked file; the largest real one has 33 MB.
+/// One unpacked file; the largest real one has 284 MB.
 const FILE_LIMIT: u64 = 512 << 20;
 /// All unpacked files together.
 const TOTAL_LIMIT: u64 = 1 << 30;
@@ -36,14 +37,18 @@ const ABANDONED: Duration = Duration::from_secs(24 * 60 * 60);
 /// Puts the libraries of `package` into the cache and gives the path of the main one.
 ///
 /// `say` is told what happens, a line at a time. If the package is there already and looks sound,
-/// nothing is fetched; if it is damaged, it is replaced.
+/// nothing is fetched; if it is damaged, it is replaced. A plugin brings the ONNX Runtime that it
+/// is for along.
 ///
 /// # Errors
 /// [`Kind::Runtime`] if there is no Python or pip, pip fails, or the wheel is not the pinned one;
 /// [`Kind::Io`] if the cache cannot be written to.
 pub fn install(package: Package, say: &mut dyn FnMut(&str)) -> Result<PathBuf> {
+    if package.plugin().is_some() {
+        install(Package::OnnxRuntime, say)?;
+    }
     let folder = cache::folder(package)?;
-    match sound_library(&folder) {
+    match sound(package, &folder) {
         Ok(library) => {
             say(&format!("{package} is installed already: {}", library.display()));
             return Ok(library);
@@ -64,18 +69,28 @@ pub fn install(package: Package, say: &mut dyn FnMut(&str)) -> Result<PathBuf> {
     let wheel = download(package, pin, work.path())?;
     verify(&wheel, pin.sha256)?;
     let unpacked = work.path().join("unpacked");
-    unpack(&wheel, &unpacked).at(|| pin.wheel)?;
-    sound_library(&unpacked)?;
-    publish(&unpacked, &folder, work.path())?;
-    let library = sound_library(&folder)?;
+    unpack(package, &wheel, &unpacked).at(|| pin.wheel)?;
+    sound(package, &unpacked)?;
+    publish(package, &unpacked, &folder, work.path())?;
+    let library = sound(package, &folder)?;
     say(&format!("installed {package}: {}", library.display()));
     Ok(library)
 }
 
-/// The library in `folder`, if it looks as if it would load.
-fn sound_library(folder: &Path) -> Result<PathBuf> {
-    let path = library::inside(folder)
-        .ok_or_else(|| library::bad(format!("{} holds no library", folder.display())))?;
+/// The main library of `package` in `folder`, if it looks as if it would load.
+pub(super) fn sound(package: Package, folder: &Path) -> Result<PathBuf> {
+    let nothing = || library::bad(format!("{} holds no library", folder.display()));
+    let path = match package.plugin() {
+        None => library::inside(folder).ok_or_else(nothing)?,
+        Some(name) => {
+            let path = folder.join(library::file_name(name));
+            if !path.exists() {
+                return Err(nothing());
+            }
+            library::check_plugin(&path)?;
+            return Ok(path);
+        }
+    };
     library::check(&path)?;
     Ok(path)
 }
@@ -188,24 +203,8 @@ fn verify(wheel: &Path, pinned: &str) -> Result<()> {
         .help("clear pip's cache and check which index pip uses; this file was not used"))
 }
 
-/// Which members of a wheel are wanted, under which name.
-fn wanted(member: &str) -> Option<&str> {
-    let inner = member.strip_prefix("onnxruntime/")?;
-    let name = match inner.strip_prefix("capi/") {
-        Some(name) => {
-            let is_ours = name.starts_with("libonnxruntime") || name.starts_with("onnxruntime");
-            let is_library =
-                name.contains(".so") || name.ends_with(".dylib") || name.ends_with(".dll");
-            // The Python binding is a library too, of no use without Python.
-            (is_ours && is_library && !name.contains("pybind")).then_some(name)?
-        }
-        None => ["LICENSE", "ThirdPartyNotices.txt"].contains(&inner).then_some(inner)?,
-    };
-    name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte)).then_some(name)
-}
-
 /// Writes the wanted members of `wheel` into the new folder `target`, down to the disk.
-fn unpack(wheel: &Path, target: &Path) -> Result<()> {
+fn unpack(package: Package, wheel: &Path, target: &Path) -> Result<()> {
     let broken = |error: zip::result::ZipError| {
         Error::new(Kind::Runtime, format!("this wheel cannot be unpacked: {error}"))
     };
@@ -216,7 +215,8 @@ fn unpack(wheel: &Path, target: &Path) -> Result<()> {
     for index in 0..archive.len() {
         let member = archive.by_index(index).map_err(broken)?;
         let full_name = member.name().map_err(broken)?;
-        let Some(name) = wanted(&full_name).filter(|_| member.is_file()).map(str::to_owned) else {
+        let Some(name) = package.wanted(&full_name).filter(|_| member.is_file()).map(str::to_owned)
+        else {
             continue;
         };
         let limit = left.min(FILE_LIMIT);
@@ -237,9 +237,9 @@ fn unpack(wheel: &Path, target: &Path) -> Result<()> {
 }
 
 /// Gives `unpacked` its final name. If someone else was faster, theirs is as good as ours.
-fn publish(unpacked: &Path, folder: &Path, work: &Path) -> Result<()> {
+fn publish(package: Package, unpacked: &Path, folder: &Path, work: &Path) -> Result<()> {
     if fs::rename(unpacked, folder).is_err() {
-        if sound_library(folder).is_ok() {
+        if sound(package, folder).is_ok() {
             return Ok(());
         }
         if folder.exists() {
@@ -248,7 +248,7 @@ fn publish(unpacked: &Path, folder: &Path, work: &Path) -> Result<()> {
             fs::rename(folder, &aside).map_err(|error| in_cache(folder, "replace", error))?;
         }
         if let Err(error) = fs::rename(unpacked, folder)
-            && sound_library(folder).is_err()
+            && sound(package, folder).is_err()
         {
             return Err(in_cache(folder, "create", error));
         }
@@ -283,7 +283,7 @@ fn remove_abandoned(root: &Path) {
 fn in_cache(path: &Path, doing: &str, error: io::Error) -> Error {
     let help = match error.kind() {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
-            "make room (200 MB), or set GENSET_CACHE to a folder on another disk"
+            "make room (up to 1 GB), or set GENSET_CACHE to a folder on another disk"
         }
         _ => "set GENSET_CACHE to a folder that can be written to",
     };
@@ -293,34 +293,6 @@ fn in_cache(path: &Path, doing: &str, error: io::Error) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn only_libraries_and_licences_are_taken_from_a_wheel() {
-        let taken = [
-            ("onnxruntime/capi/libonnxruntime.so.1.31.1", "libonnxruntime.so.1.31.1"),
-            ("onnxruntime/capi/libonnxruntime.1.31.1.dylib", "libonnxruntime.1.31.1.dylib"),
-            ("onnxruntime/capi/onnxruntime.dll", "onnxruntime.dll"),
-            (
-                "onnxruntime/capi/libonnxruntime_providers_shared.so",
-                "libonnxruntime_providers_shared.so",
-            ),
-            ("onnxruntime/LICENSE", "LICENSE"),
-            ("onnxruntime/ThirdPartyNotices.txt", "ThirdPartyNotices.txt"),
-        ];
-        for (member, name) in taken {
-            assert_eq!(wanted(member), Some(name));
-        }
-        for member in [
-            "onnxruntime/capi/onnxruntime_pybind11_state.cpython-311-x86_64-linux-gnu.so",
-            "onnxruntime/capi/libonnxruntime/../../../etc/x.so",
-            "onnxruntime/capi/libonnxruntime\\..\\x.dll",
-            "onnxruntime/../LICENSE",
-            "/etc/libonnxruntime.so",
-            "onnxruntime/__init__.py",
-        ] {
-            assert_eq!(wanted(member), None, "{member}");
-        }
-    }
 
     #[test]
     fn a_wheel_that_is_not_the_pinned_one_is_refused() {
@@ -337,7 +309,7 @@ mod tests {
         let work = tempfile::tempdir().unwrap();
         let wheel = work.path().join("x.whl");
         fs::write(&wheel, "not a zip").unwrap();
-        let error = unpack(&wheel, &work.path().join("out")).unwrap_err();
+        let error = unpack(Package::OnnxRuntime, &wheel, &work.path().join("out")).unwrap_err();
         assert!(error.summary().contains("cannot be unpacked"), "{error}");
     }
 
@@ -350,7 +322,7 @@ mod tests {
         fs::create_dir(&folder).unwrap();
         fs::write(unpacked.join("new"), "").unwrap();
         fs::write(folder.join("old"), "").unwrap();
-        publish(&unpacked, &folder, &work).unwrap();
+        publish(Package::OnnxRuntime, &unpacked, &folder, &work).unwrap();
         assert!(folder.join("new").exists() && !folder.join("old").exists());
     }
 }

@@ -19,6 +19,8 @@ use crate::{Error, Kind, Result};
 
 /// The one function that every ONNX Runtime exports.
 const ENTRY: &str = "OrtGetApiBase";
+/// The function by which a plugin hands its providers over.
+const PLUGIN_ENTRY: &str = "CreateEpFactories";
 /// ELF builds of ONNX Runtime carry their version as a symbol: `VERS_1.31.1`.
 const VERSION_SYMBOL: &str = "VERS_";
 
@@ -27,7 +29,15 @@ const VERSION_SYMBOL: &str = "VERS_";
 /// # Errors
 /// [`Kind::Runtime`] that says what the file is instead.
 pub(super) fn check(path: &Path) -> Result<()> {
-    inspect(path).at(|| path.display())
+    inspect(path, ENTRY).at(|| path.display())
+}
+
+/// Checks that `path` may be handed to ONNX Runtime as a plugin with providers.
+///
+/// # Errors
+/// [`Kind::Runtime`] that says what the file is instead.
+pub(super) fn check_plugin(path: &Path) -> Result<()> {
+    inspect(path, PLUGIN_ENTRY).at(|| path.display())
 }
 
 /// The ONNX Runtime that `path` means: the file itself, or the one inside a folder.
@@ -63,6 +73,11 @@ pub(super) fn inside(folder: &Path) -> Option<PathBuf> {
     found.pop()
 }
 
+/// The file name of a library that the system's tools would call `name`.
+pub(super) fn file_name(name: &str) -> String {
+    format!("{}{name}{}", consts::DLL_PREFIX, consts::DLL_SUFFIX)
+}
+
 /// Whether `name` is that of ONNX Runtime itself, and not of one of its providers.
 fn is_main_library(name: &str) -> bool {
     match consts::OS {
@@ -92,7 +107,7 @@ pub(super) fn check_version(version: &str) -> Result<()> {
     }
 }
 
-fn inspect(path: &Path) -> Result<()> {
+fn inspect(path: &Path, entry: &str) -> Result<()> {
     let metadata =
         fs::metadata(path).map_err(|error| bad(format!("cannot look at it: {error}")))?;
     if metadata.is_dir() {
@@ -110,10 +125,10 @@ fn inspect(path: &Path) -> Result<()> {
     // file meanwhile cannot be proved; the linker, which maps it next, needs the same.
     let bytes =
         unsafe { Mmap::map(&file) }.map_err(|error| bad(format!("cannot map it: {error}")))?;
-    inspect_bytes(&bytes)
+    inspect_bytes(&bytes, entry)
 }
 
-fn inspect_bytes(bytes: &[u8]) -> Result<()> {
+fn inspect_bytes(bytes: &[u8], entry: &str) -> Result<()> {
     let kind = FileKind::parse(bytes)
         .map_err(|_| bad(format!("this is not a shared library; {} was expected", expected())))?;
     if matches!(kind, FileKind::MachOFat32 | FileKind::MachOFat64) && cfg!(target_os = "macos") {
@@ -136,7 +151,7 @@ fn inspect_bytes(bytes: &[u8]) -> Result<()> {
             }
         )));
     }
-    check_exports(&file)
+    check_exports(&file, entry)
 }
 
 fn check_machine(file: &object::File<'_>) -> Result<()> {
@@ -189,13 +204,13 @@ fn check_whole(file: &object::File<'_>, length: u64) -> Result<()> {
     Ok(())
 }
 
-fn check_exports(file: &object::File<'_>) -> Result<()> {
-    let mut is_runtime = false;
+fn check_exports(file: &object::File<'_>, entry: &str) -> Result<()> {
+    let mut has_entry = false;
     let mut version = None;
     if file.format() == BinaryFormat::Elf {
         for symbol in file.dynamic_symbols().filter(|symbol| !symbol.is_undefined()) {
             let name = symbol.name().unwrap_or_default();
-            is_runtime |= name == ENTRY;
+            has_entry |= name == entry;
             version = version.or(name.strip_prefix(VERSION_SYMBOL));
         }
     } else {
@@ -203,14 +218,16 @@ fn check_exports(file: &object::File<'_>) -> Result<()> {
             .exports()
             .map_err(|error| bad(format!("this file is damaged: its exports: {error}")))?;
         // Mach-O puts an underscore before every C name.
-        is_runtime = exports.iter().any(|export| {
-            export.name().strip_prefix(b"_").unwrap_or(export.name()) == ENTRY.as_bytes()
+        has_entry = exports.iter().any(|export| {
+            export.name().strip_prefix(b"_").unwrap_or(export.name()) == entry.as_bytes()
         });
     }
-    if !is_runtime {
-        return Err(bad(format!("this is not ONNX Runtime: it has no function {ENTRY}")));
+    match (has_entry, entry) {
+        (true, ENTRY) => version.map_or(Ok(()), check_version),
+        (true, _) => Ok(()),
+        (false, ENTRY) => Err(bad(format!("this is not ONNX Runtime: it has no function {ENTRY}"))),
+        (false, _) => Err(bad(format!("this is no plugin: it has no function {entry}"))),
     }
-    version.map_or(Ok(()), check_version)
 }
 
 fn expected() -> String {

@@ -10,23 +10,54 @@ use std::path::PathBuf;
 use super::cache::{self, variable};
 use super::library;
 use super::package::Package;
+use super::provider::Provider;
 use super::{INSTALL_HELP, python};
-use crate::{Error, Result};
+use crate::{Error, Kind, Result};
 
 /// How to look for ONNX Runtime.
 #[derive(Debug, Clone)]
 pub struct Search {
     /// A library, or the folder that holds it. Nothing else is considered if it is given.
     pub explicit: Option<PathBuf>,
+    /// The providers that it must have. Some come with an ONNX Runtime of their own, and a process
+    /// holds one: what was merely found is passed over if it lacks one of these.
+    pub providers: Vec<Provider>,
     /// Install the pinned ONNX Runtime if none is found.
     pub install: bool,
     /// Is told what an installation does, a line at a time.
     pub say: fn(&str),
 }
 
+impl Search {
+    /// The whole ONNX Runtime that has all the providers.
+    ///
+    /// # Errors
+    /// [`Kind::Provider`] if two of them come with different ones.
+    pub(super) fn build(&self) -> Result<Package> {
+        let mut chosen: Option<(Provider, Package)> = None;
+        for &provider in &self.providers {
+            let Some(package) = provider.build() else { continue };
+            match chosen {
+                Some((other, with)) if with != package => {
+                    return Err(Error::new(
+                        Kind::Provider,
+                        format!(
+                            "providers `{other}` and `{provider}` come with different builds of \
+                             ONNX Runtime, and one process holds one"
+                        ),
+                    )
+                    .help("choose one of them, or name a build that has both by --ort"));
+                }
+                _ => chosen = Some((provider, package)),
+            }
+        }
+        Ok(chosen.map_or(Package::OnnxRuntime, |(_, package)| package))
+    }
+}
+
 impl Default for Search {
     fn default() -> Self {
-        Self { explicit: None, install: false, say: |_| {} }
+        Self { explicit: None, providers: Vec::new(), install: false, say: |_| {} }
     }
 }
 
@@ -104,8 +135,8 @@ const PLACES: [fn(&Search) -> Candidate; 5] = [
     |search| named(Origin::Explicit, search.explicit.clone(), "not given"),
     |_| named(Origin::GensetOrt, variable("GENSET_ORT").map(PathBuf::from), "not set"),
     |_| named(Origin::OrtDylibPath, variable("ORT_DYLIB_PATH").map(PathBuf::from), "not set"),
-    |_| cached(),
-    |_| of_python(),
+    cached,
+    of_python,
 ];
 
 /// Looks at every place, best first, once for each [`Origin`]. Nothing is loaded or installed.
@@ -168,37 +199,55 @@ fn named(origin: Origin, path: Option<PathBuf>, unset: &str) -> Candidate {
     }
 }
 
-fn cached() -> Candidate {
-    let package = Package::OnnxRuntime;
+/// The build that has the providers. Where none is asked for, any that is installed will do.
+fn cached(search: &Search) -> Candidate {
     let origin = Origin::Cache;
-    match cache::folder(package) {
-        Err(error) => {
-            Candidate { origin, path: None, verdict: Verdict::Refused(error.help(origin.help())) }
+    let refused = |error: Error| Candidate {
+        origin,
+        path: None,
+        verdict: Verdict::Refused(error.help(origin.help())),
+    };
+    let package = match search.build() {
+        Ok(package) => package,
+        Err(error) => return refused(error),
+    };
+    let others = [Package::Cuda, Package::OpenVino];
+    let others = others.iter().filter(|_| package == Package::OnnxRuntime);
+    for package in std::iter::once(&package).chain(others) {
+        match cache::folder(*package) {
+            Err(error) => return refused(error),
+            Ok(folder) => {
+                if let Some(library) = library::inside(&folder) {
+                    return judged(origin, library);
+                }
+            }
         }
-        Ok(folder) => match library::inside(&folder) {
-            Some(library) => judged(origin, library),
-            None => Candidate {
-                origin,
-                path: Some(folder),
-                verdict: Verdict::Absent(format!("{package} is not installed")),
-            },
-        },
+    }
+    Candidate {
+        origin,
+        path: cache::folder(package).ok(),
+        verdict: Verdict::Absent(format!("{package} is not installed")),
     }
 }
 
-fn of_python() -> Candidate {
+fn of_python(search: &Search) -> Candidate {
     let origin = Origin::Python;
-    match python::find_package() {
+    let (folder, python) = match python::find_package() {
         python::Found::Nothing(why) => {
-            Candidate { origin, path: None, verdict: Verdict::Absent(why) }
+            return Candidate { origin, path: None, verdict: Verdict::Absent(why) };
         }
-        python::Found::Package { folder, python } => match library::inside(&folder.join("capi")) {
-            Some(library) => judged(origin, library),
-            None => {
-                let why = format!("the onnxruntime of {} holds no library", python.display());
-                Candidate { origin, path: Some(folder), verdict: Verdict::Absent(why) }
-            }
-        },
+        python::Found::Package { folder, python } => (folder, python.display().to_string()),
+    };
+    let Some(library) = library::inside(&folder.join("capi")) else {
+        let why = format!("the onnxruntime of {python} holds no library");
+        return Candidate { origin, path: Some(folder), verdict: Verdict::Absent(why) };
+    };
+    match search.providers.iter().find(|provider| !provider.may_be_in(&library)) {
+        None => judged(origin, library),
+        Some(provider) => {
+            let why = format!("the onnxruntime of {python} has no provider `{provider}`");
+            Candidate { origin, path: Some(library), verdict: Verdict::Absent(why) }
+        }
     }
 }
 
@@ -213,6 +262,24 @@ fn judged(origin: Origin, library: PathBuf) -> Candidate {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_process_cannot_hold_two_builds() {
+        let search =
+            |providers: &[Provider]| Search { providers: providers.to_vec(), ..Search::default() };
+        let build = |providers: &[Provider]| search(providers).build();
+        assert_eq!(build(&[]).unwrap(), Package::OnnxRuntime);
+        assert_eq!(build(&[Provider::TensorRt, Provider::Cuda]).unwrap(), Package::Cuda);
+        assert_eq!(build(&[Provider::TensorRtRtx]).unwrap(), Package::OnnxRuntime);
+        let both = build(&[Provider::OpenVino, Provider::Cuda, Provider::Cpu]);
+        match Package::openvino() {
+            Package::OpenVino => {
+                let error = both.unwrap_err().to_string();
+                assert!(error.contains("`openvino` and `cuda`"), "{error}");
+            }
+            _ => assert_eq!(both.unwrap(), Package::Cuda),
+        }
+    }
 
     #[test]
     fn what_was_named_is_refused_and_never_passed_over() {

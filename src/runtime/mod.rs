@@ -15,24 +15,39 @@
 //!
 //! This is the only room that names `ort`.
 
+mod append;
+mod bytes;
 mod cache;
 mod child;
+mod engines;
 mod entry;
 mod install;
 mod library;
 mod locate;
+mod nvidia;
 mod open;
+mod options;
 mod package;
+mod pins;
+mod placement;
+mod plugin;
+mod precision;
 mod probe;
+mod processor;
 mod provider;
 mod python;
 mod session;
 mod tensor;
 
+pub use cache::cache_folder;
 pub use install::install;
 pub use locate::{Candidate, Origin, Search, Verdict, candidates};
 pub use open::Runtime;
+pub use options::ProviderOption;
 pub use package::Package;
+pub use placement::Placement;
+pub use plugin::ProviderDevice;
+pub use precision::check_precision;
 pub use probe::{Probe, probe, probe_apart};
 pub use provider::Provider;
 pub use session::{ModelSource, Port, Session, SessionOptions};

@@ -13,7 +13,7 @@ use ort::logging::LogLevel;
 
 use super::install::install;
 use super::locate::{self, Origin, Search};
-use super::package::Package;
+use super::plugin::{self, ProviderDevice};
 use super::{INSTALL_HELP, entry, library};
 use crate::{Error, Kind, Result};
 
@@ -40,28 +40,38 @@ impl Runtime {
     /// Finds, checks and opens ONNX Runtime, or gives the one that is open already.
     ///
     /// The places are those of [`candidates`](super::candidates). With [`Search::install`], the
-    /// pinned one is installed if there is none.
+    /// pinned one with the wanted providers is installed if there is none; plugins are not.
     ///
     /// # Errors
     /// - [`Kind::Runtime`] if none is found, or the one that was named cannot work.
     /// - [`Kind::Runtime`] if another one than the named one is open already.
+    /// - [`Kind::Provider`] if it lacks a provider of [`Search::providers`], or that one finds no
+    ///   device here.
     /// - Those of [`install`].
     pub fn open(search: &Search) -> Result<&'static Self> {
         let _guard = OPENING.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(runtime) = RUNTIME.get() {
-            return runtime.reuse(search);
+        let runtime = match RUNTIME.get() {
+            Some(runtime) => runtime.reuse(search)?,
+            None => Self::find(search)?,
+        };
+        for provider in &search.providers {
+            provider.require(runtime)?;
         }
+        Ok(runtime)
+    }
+
+    fn find(search: &Search) -> Result<&'static Self> {
         let mut passed_over = Vec::new();
         let load = |origin, path: PathBuf| Ok((origin, entry::load(&path)?, path));
         let (origin, version, path) = match locate::first(search, &mut passed_over, load)? {
             Some(found) => found,
             None if search.install => {
                 (search.say)("no ONNX Runtime was found");
-                let path = install(Package::OnnxRuntime, &mut |line| (search.say)(line))?;
+                let path = install(search.build()?, &mut |line| (search.say)(line))?;
                 // It has just been checked: if it does not load, installing again will not help.
                 load(Origin::Cache, path).map_err(|error| error.help(OWN_HELP))?
             }
-            None => return Err(nothing_found(&passed_over)),
+            None => return Err(nothing_found(search, &passed_over)),
         };
         let environment = start(&path)?;
         Ok(RUNTIME.get_or_init(|| Self { version, path, origin, environment }))
@@ -128,6 +138,14 @@ impl Runtime {
         Ok(providers)
     }
 
+    /// The devices that installed plugins offer on this machine.
+    ///
+    /// # Errors
+    /// [`Kind::Provider`] if a plugin cannot be loaded.
+    pub fn plugin_devices(&self) -> Result<Vec<ProviderDevice>> {
+        plugin::all_devices(self)
+    }
+
     /// What sessions are made in.
     pub(crate) fn environment(&self) -> &Environment {
         &self.environment
@@ -173,11 +191,23 @@ fn same_file(a: &Path, b: &Path) -> bool {
     }
 }
 
-fn nothing_found(passed_over: &[String]) -> Error {
-    let mut message = String::from("no ONNX Runtime was found");
+fn nothing_found(search: &Search, passed_over: &[String]) -> Error {
+    // A provider with a build of its own is what is missing, whatever else is there.
+    let missing = search.providers.iter().find(|provider| provider.build().is_some());
+    let (kind, mut message, help) = match missing {
+        Some(provider) => (
+            Kind::Provider,
+            format!("provider `{provider}`: no ONNX Runtime that has it was found"),
+            provider.how_to_get(),
+        ),
+        None => (Kind::Runtime, "no ONNX Runtime was found".into(), INSTALL_HELP.into()),
+    };
     for reason in passed_over {
         message.push_str("\n  ");
         message.push_str(reason);
     }
-    Error::new(Kind::Runtime, message).help(INSTALL_HELP)
+    match search.build() {
+        Err(error) => error,
+        Ok(_) => Error::new(kind, message).help(help),
+    }
 }

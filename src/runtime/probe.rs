@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::library::bad;
 use super::locate::Search;
 use super::open::Runtime;
+use super::plugin::ProviderDevice;
 use super::{INSTALL_HELP, child};
 use crate::Result;
 
@@ -22,6 +23,10 @@ pub struct Probe {
     pub version: String,
     /// The execution providers it was built with, as [`Runtime::providers`] gives them.
     pub providers: Vec<String>,
+    /// The devices that installed plugins offer on this machine.
+    pub devices: Vec<ProviderDevice>,
+    /// Why plugins could not be asked, if they could not.
+    pub plugin_error: Option<String>,
 }
 
 /// How long a library may take to load: it is large, and the disk may be slow.
@@ -34,7 +39,16 @@ const LIMIT: Duration = Duration::from_secs(10);
 pub fn probe(path: &Path) -> Result<Probe> {
     let search = Search { explicit: Some(path.to_path_buf()), ..Search::default() };
     let runtime = Runtime::open(&search)?;
-    Ok(Probe { version: runtime.version().to_owned(), providers: runtime.providers()? })
+    let (devices, plugin_error) = match runtime.plugin_devices() {
+        Ok(devices) => (devices, None),
+        Err(error) => (Vec::new(), Some(error.summary())),
+    };
+    Ok(Probe {
+        version: runtime.version().to_owned(),
+        providers: runtime.providers()?,
+        devices,
+        plugin_error,
+    })
 }
 
 /// Runs `command`, which must call [`probe`] and print its result as JSON, for at most 10 seconds.

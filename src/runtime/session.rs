@@ -3,25 +3,37 @@
 //! `Session::run` needs `&mut self`: one session a thread. A session that is bound writes its
 //! output to the same tensor at every run, so the hot path allocates nothing.
 
-use std::path::Path;
-
 use ort::session::builder::{GraphOptimizationLevel, SessionBuilder};
 use ort::session::{IoBinding, SessionInputValue};
 
+use super::append::append;
+use super::engines::Engines;
+use super::options::ProviderOption;
+use super::placement::{self, Placement};
+use super::precision::check_precision;
 use super::provider::Provider;
 use super::tensor::{Tensor, element_of};
 use super::{Runtime, failed};
 use crate::error::{Error, Kind, Result};
-use crate::graph::Element;
+use crate::graph::{Element, Loadable};
 use crate::recipe::Precision;
+
+/// By this setting ONNX Runtime finds the external data of a model that it was given in memory.
+const EXTERNAL_FOLDER: &str = "session.model_external_initializers_file_folder_path";
 
 /// Where a session reads its model from.
 #[derive(Debug, Clone, Copy)]
 pub enum ModelSource<'a> {
     /// The bytes of a model that has no external data.
     Memory(&'a [u8]),
-    /// A file, beside which external data lies.
-    File(&'a Path),
+    /// A model that may have external data beside it.
+    Beside(&'a Loadable),
+}
+
+impl<'a> From<&'a Loadable> for ModelSource<'a> {
+    fn from(model: &'a Loadable) -> Self {
+        Self::Beside(model)
+    }
 }
 
 /// How a session runs.
@@ -36,6 +48,12 @@ pub struct SessionOptions {
     pub precision: Precision,
     /// Sizes of symbolic dimensions, so that the runtime can plan memory once.
     pub dimensions: Vec<(String, i64)>,
+    /// What is set on the providers.
+    pub provider_options: Vec<ProviderOption>,
+    /// Whether [`Session::placements`] is asked for: the runtime keeps no record otherwise.
+    pub placements: bool,
+    /// Is told what takes long, such as the building of an engine, a line at a time.
+    pub say: fn(&str),
 }
 
 impl Default for SessionOptions {
@@ -45,6 +63,9 @@ impl Default for SessionOptions {
             threads: 1,
             precision: Precision::F32,
             dimensions: Vec::new(),
+            provider_options: Vec::new(),
+            placements: false,
+            say: |_| {},
         }
     }
 }
@@ -65,43 +86,53 @@ pub struct Port {
 pub struct Session {
     inner: ort::session::Session,
     binding: IoBinding,
+    has_placements: bool,
 }
 
 impl Session {
     /// Loads and optimises a model.
     ///
     /// # Errors
-    /// [`Kind::Provider`] if a provider cannot run, [`Kind::Model`] if ONNX Runtime refuses the
-    /// model.
+    /// [`Kind::Provider`] if a provider cannot run, or not in the precision that is asked for;
+    /// [`Kind::Argument`] for an option of a provider that is not used; [`Kind::Model`] if ONNX
+    /// Runtime refuses the model.
     pub fn open(
         runtime: &Runtime,
         model: ModelSource<'_>,
         options: &SessionOptions,
     ) -> Result<Self> {
+        check_precision(&options.providers, options.precision)?;
+        ProviderOption::check_all(&options.provider_options, &options.providers)?;
         for provider in &options.providers {
             provider.require(runtime)?;
         }
-        let mut builder =
+        let engines = Engines::of(runtime, model, options)?;
+        let builder =
             builder(runtime, options).map_err(|e| failed(&e, "cannot set session options"))?;
-        let dispatches: Vec<_> = options.providers.iter().filter_map(|p| p.dispatch()).collect();
-        if !dispatches.is_empty() {
-            let names: Vec<_> = options.providers.iter().map(|p| p.name()).collect();
-            builder = builder.with_execution_providers(dispatches).map_err(|error| {
-                let reason = one_line(error.message());
-                Error::new(Kind::Provider, format!("{} cannot start: {reason}", names.join(", ")))
-                    .help("check its driver and libraries, or use --provider cpu")
+        let mut builder = append(runtime, builder, options, engines.as_ref())?;
+        if let ModelSource::Beside(Loadable { folder: Some(folder), .. }) = model {
+            let path = folder.to_str().ok_or_else(|| {
+                let message = format!("{} is not written in UTF-8", folder.display());
+                Error::new(Kind::Argument, message).help("move the model to another folder")
             })?;
+            builder = builder
+                .with_config_entry(EXTERNAL_FOLDER, path)
+                .map_err(|e| failed(&e, "cannot set session options"))?;
         }
-        let session = match model {
+        let mut load = || match model {
             ModelSource::Memory(bytes) => builder.commit_from_memory(bytes),
-            ModelSource::File(path) => builder.commit_from_file(path),
+            ModelSource::Beside(model) => builder.commit_from_memory(&model.bytes),
+        };
+        let session = match &engines {
+            Some(engines) => engines.load(options.say, load),
+            None => load(),
         };
         let inner = session.map_err(|error| {
             let reason = one_line(error.message());
             Error::new(Kind::Model, format!("ONNX Runtime cannot load the model: {reason}"))
         })?;
         let binding = inner.create_binding().map_err(|e| failed(&e, "cannot bind"))?;
-        Ok(Self { inner, binding })
+        Ok(Self { inner, binding, has_placements: options.placements })
     }
 
     /// The inputs that must be fed.
@@ -133,6 +164,14 @@ impl Session {
     pub fn bind_output(&mut self, name: &str, tensor: &mut Tensor) -> Result<()> {
         let bound = self.binding.bind_output(name, &mut tensor.value);
         bound.map_err(|e| failed(&e, format!("cannot bind output `{name}`")))
+    }
+
+    /// What runs where, node by node; empty unless [`SessionOptions::placements`] was set.
+    ///
+    /// # Errors
+    /// [`Kind::Runtime`] if the runtime does not say.
+    pub fn placements(&self) -> Result<Vec<Placement>> {
+        if self.has_placements { placement::of(&self.inner) } else { Ok(Vec::new()) }
     }
 
     /// Runs on what is bound.
@@ -180,6 +219,9 @@ fn builder(
         // Workers outnumber cores or share them with the training loop; spinning would eat both.
         .with_intra_op_spinning(false)?
         .with_deterministic_compute(true)?;
+    if options.placements {
+        builder = builder.with_config_entry("session.record_ep_graph_assignment_info", "1")?;
+    }
     for (name, size) in &options.dimensions {
         builder = builder.with_dimension_override(name, *size)?;
     }

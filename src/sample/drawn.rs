@@ -12,6 +12,11 @@ use super::Step;
 pub struct Plan {
     /// The sample's index.
     pub index: u64,
+    /// The generated sample that it is: what inputs and label are drawn for. The index itself unless
+    /// the recipe has `[cache]`.
+    pub source: u64,
+    /// How often that was delivered before.
+    pub echo: u32,
     /// Its class, if the generator has classes.
     pub label: Option<u32>,
     /// Each generator input.

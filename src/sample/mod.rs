@@ -16,6 +16,7 @@
 mod block;
 mod class;
 mod drawn;
+mod echo;
 mod geometry;
 mod latent;
 mod moves;
@@ -33,6 +34,7 @@ mod walk;
 
 pub use block::{BlockInputs, Column};
 pub use drawn::{Drawn, Plan, PlannedInput, PlannedView};
+pub use echo::{Echo, Source};
 pub(crate) use noise::Noise;
 pub use pixel::PixelSampler;
 pub use plan::Sampler;

@@ -221,6 +221,8 @@ impl Sampler {
         };
         Plan {
             index,
+            source: index,
+            echo: 0,
             label: self.label(index),
             inputs: self.inputs.iter().zip(&block.columns).map(planned).collect(),
             views: self.planned_views(index, epoch),

@@ -45,18 +45,17 @@ impl Delivery {
     ///
     /// # Errors
     /// [`Kind::Recipe`] if the normalisation has another number of channels.
-    #[allow(clippy::cast_possible_truncation)]
     pub fn new(format: ImageFormat, output: &Output) -> Result<Self> {
-        let [black, white] = format.range;
-        let top = if output.dtype == Dtype::U8 { 255.0 } else { 1.0 };
-        let rounding = if output.dtype == Dtype::U8 { 0.5 } else { 0.0 };
-        let scale = top / (white - black);
+        let (scale, bias) = match output.dtype {
+            Dtype::U8 => format.byte_coefficients(),
+            Dtype::F16 | Dtype::F32 => format.coefficients(1.0, 0.0),
+        };
         Ok(Self {
             format,
             dtype: output.dtype,
             interleave: output.layout == Layout::Nhwc,
-            scale: scale as f32,
-            bias: (rounding - black * scale) as f32,
+            scale,
+            bias,
             normalise: match &output.normalise {
                 Some(normalise) => coefficients(normalise, format.channels)?,
                 None => Vec::new(),

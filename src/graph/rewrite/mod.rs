@@ -3,11 +3,10 @@
 //! Each is exact in real arithmetic, lives in a file of its own with its proof at the top, and
 //! offers itself for single nodes: which of the offers pay depends on machine and provider, and is
 //! for the `generate` room to decide. Only nodes of the main graph are touched, never those of
-//! graphs inside nodes, and only weights that lie in the model's own file as `f32`.
+//! graphs inside nodes, and only weights that are `f32`.
 
 mod affine;
 mod dead;
-mod fix_input;
 mod fold_resize;
 mod fold_scale;
 mod layer;
@@ -30,8 +29,6 @@ use crate::error::{Error, Kind, Result};
 use phases::Form;
 use polyphase::Weave;
 use view::View;
-
-pub use fix_input::InputValues;
 
 /// The oldest standard operators that are understood: later ones broadcast as these do.
 const OLDEST_OPSET: i64 = 7;
@@ -99,7 +96,7 @@ impl Rewrite {
 
     /// Whether it puts other nodes in the place of its own, so that no second one that does can be
     /// carried out there.
-    fn replaces(self) -> bool {
+    pub(crate) fn replaces(self) -> bool {
         match self {
             Self::FoldScale | Self::SplitLabel => false,
             Self::FoldResize | Self::WovenResize | Self::PixelProduct => true,

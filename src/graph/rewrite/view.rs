@@ -4,15 +4,16 @@
 use std::collections::{HashMap, HashSet};
 
 use super::sizes::{self, Sizes};
-use crate::graph::constant::{Constant, attribute, elements, floats, is_standard};
+use crate::graph::constant::{Constant, attribute, elements, is_standard};
 use crate::graph::draft::{Draft, Floats, subgraphs};
-use crate::graph::proto::{EXTERNAL, GraphProto, NodeProto, TensorProto};
+use crate::graph::proto::{GraphProto, NodeProto, TensorProto};
 
 /// ONNX's number of 32-bit floats, the only weights that are rewritten.
 pub(super) const F32: i32 = 1;
 
 /// The main graph of a draft, indexed.
 pub(super) struct View<'a> {
+    draft: &'a Draft,
     pub graph: &'a GraphProto,
     /// The version of the standard operators.
     pub opset: i64,
@@ -30,6 +31,7 @@ impl<'a> View<'a> {
     pub fn of(draft: &'a Draft) -> Self {
         let graph = draft.graph();
         let mut view = Self {
+            draft,
             graph,
             opset: draft.opset(),
             constants: graph.initializer.iter().map(|t| (t.name.as_str(), t)).collect(),
@@ -102,20 +104,20 @@ impl<'a> View<'a> {
         self.constants.get(name).copied()
     }
 
-    /// The dimensions of the constant `name`, if it holds `f32` in this file.
+    /// The dimensions of the constant `name`, if it holds `f32`.
     pub fn float_dims(&self, name: &str) -> Option<Vec<usize>> {
         let tensor = self.constant(name)?;
-        if tensor.data_type != F32 || tensor.data_location == EXTERNAL {
+        if tensor.data_type != F32 {
             return None;
         }
         tensor.dims.iter().map(|dim| usize::try_from(*dim).ok()).collect()
     }
 
-    /// The constant `name`, if it holds `f32` in this file, as many as its dimensions say.
+    /// The constant `name`, if it holds `f32`, as many as its dimensions say.
     pub fn floats(&self, name: &str) -> Option<Floats> {
         let dims = self.float_dims(name)?;
         let tensor = self.constant(name)?;
-        let values = floats(tensor)?;
+        let values = self.draft.floats(tensor)?;
         let count = elements(&tensor.dims).ok()?;
         (values.len() as u64 == count).then_some(Floats { dims, values })
     }

@@ -5,6 +5,7 @@
 //! ended when the test's own is the only one left.
 
 mod bounds;
+mod echo;
 mod failure;
 mod order;
 mod stress;
@@ -54,6 +55,10 @@ fn grouped(samples: u64, block: u32) -> Arc<Stream> {
 }
 
 fn stream_of(samples: u64, block: u32, views: &str) -> Stream {
+    try_stream(&stand_in_recipe(samples, block, views)).unwrap()
+}
+
+fn stand_in_recipe(samples: u64, block: u32, views: &str) -> Recipe {
     let recipe = format!(
         "samples = {samples}\n\
          [generator]\nmodel = \"stand-in\"\nblock = {block}\n\
@@ -62,7 +67,10 @@ fn stream_of(samples: u64, block: u32, views: &str) -> Stream {
          {views}\
          [output]\ndtype = \"f32\"\n"
     );
-    let recipe = Recipe::parse(&recipe, "stand-in.toml", Path::new(".")).unwrap();
+    Recipe::parse(&recipe, "stand-in.toml", Path::new(".")).unwrap()
+}
+
+fn try_stream(recipe: &Recipe) -> Result<Stream> {
     let image =
         ImageFormat { channels: 1, height: 2, width: 2, interleaved: false, range: [0.0, 1.0] };
     let contract = Contract {
@@ -71,6 +79,7 @@ fn stream_of(samples: u64, block: u32, views: &str) -> Stream {
             element: Element::F32,
             row: vec![IMAGE],
             batched: true,
+            column: 0,
         }],
         output: "image".into(),
         element: Element::F32,
@@ -78,15 +87,16 @@ fn stream_of(samples: u64, block: u32, views: &str) -> Stream {
         image,
         batch: BatchSize::Dynamic,
         batch_symbols: Vec::new(),
+        sums: None,
     };
-    let sampler = Sampler::new(&recipe, &[vec![IMAGE]]).unwrap();
-    Stream::new(&recipe, &contract, Digest([7; 32]), sampler).unwrap()
+    let sampler = Sampler::new(recipe, &[vec![IMAGE]])?;
+    Stream::new(recipe, &contract, Digest([7; 32]), sampler)
 }
 
 /// The bytes of a sample as they must be delivered in an epoch, for each group of views.
 fn expected(stream: &Stream, index: u64, epoch: u64) -> Vec<Vec<u8>> {
     let mut block = BlockInputs::default();
-    stream.sampler.fill(index, 1, epoch, &mut block);
+    stream.sampler.fill(stream.echo.source(index).index, 1, epoch, &mut block);
     let Column::Float(values) = &block.columns[0] else { unreachable!("a latent") };
     let empty = |group: &ViewGroup| vec![0; group.format.sample_bytes()];
     let mut groups: Vec<_> = stream.groups.iter().map(empty).collect();
@@ -176,6 +186,19 @@ fn settings(batch: usize) -> Settings {
 
 fn start(settings: Settings, stream: &Arc<Stream>, stand_in: &StandIn, workers: usize) -> Loader {
     settings.start(stream, stand_in.times(workers)).unwrap()
+}
+
+/// The least memory in bytes that is not refused.
+fn least_memory(settings: &Settings, stream: &Stream, workers: usize) -> u64 {
+    let (mut refused, mut enough) = (0, settings.memory);
+    while enough - refused > 1 {
+        let memory = u64::midpoint(refused, enough);
+        match (Settings { memory, ..settings.clone() }).check(stream, workers) {
+            Ok(_) => enough = memory,
+            Err(_) => refused = memory,
+        }
+    }
+    enough
 }
 
 /// Ends the process with a message if a test hangs, which no assertion could say.

@@ -1,0 +1,140 @@
+//! `genset inspect --rewrites`: which edits of a generator's graph pay here, and why.
+
+use std::fmt::Write as _;
+use std::path::Path;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use serde_json::json;
+
+use super::common::{on_interrupt, print, print_json, progress, thousands};
+use crate::bench::{RewriteReport, TriedRewrite, measure_rewrites};
+use crate::error::Result;
+use crate::generate::execution::Edit;
+use crate::load::{Dataset, Options};
+
+/// The widest that a list of places may be.
+const WIDTH: usize = 34;
+
+pub(super) fn run(
+    recipe: &Path,
+    options: Options,
+    budget: Duration,
+    json: bool,
+) -> Result<ExitCode> {
+    let stop = on_interrupt();
+    let dataset = Dataset::open_with(recipe, options)?;
+    let bar = progress(0, "trials");
+    let report = measure_rewrites(&dataset, budget, &stop, &mut |done, total| {
+        bar.set_length(total as u64);
+        bar.set_position(done as u64);
+    });
+    bar.finish_and_clear();
+    let report = report?;
+    if json {
+        print_json(&json!({ "in_force": dataset.rewrites(), "measured": report }))?;
+    } else {
+        print(&table(&report, &dataset))?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Kinds of edits with how many there are: `phases ×3, epilogue`.
+pub(super) fn summary(edits: &[Edit]) -> String {
+    let mut kinds: Vec<(&str, usize)> = Vec::new();
+    for edit in edits {
+        match kinds.iter_mut().find(|(name, _)| *name == edit.rewrite.name()) {
+            Some((_, count)) => *count += 1,
+            None => kinds.push((edit.rewrite.name(), 1)),
+        }
+    }
+    let one = |(name, count): &(&str, usize)| match count {
+        1 => (*name).to_owned(),
+        n => format!("{name} ×{n}"),
+    };
+    let kinds: Vec<_> = kinds.iter().map(one).collect();
+    if kinds.is_empty() { "none".to_owned() } else { kinds.join(", ") }
+}
+
+fn table(report: &RewriteReport, dataset: &Dataset) -> String {
+    let mut text = format!(
+        "{} on {}, {} thread(s), {} rows a call\n\n",
+        report.model,
+        report.providers.join(", "),
+        report.threads,
+        report.rows
+    );
+    let exported = thousands(report.exported_images_per_second);
+    let _ = writeln!(
+        text,
+        "{:<WIDTH$} {:>10} {:>7} {:>11}  taken",
+        "tried", "images/s", "gain", "difference"
+    );
+    let _ = writeln!(text, "{:<WIDTH$} {exported:>10}", "as exported");
+    for tried in &report.tried {
+        let _ = writeln!(
+            text,
+            "{:<WIDTH$} {:>10} {:>7} {:>11.1e}  {}: {}",
+            what(tried),
+            thousands(tried.images_per_second),
+            format!("{:.2}×", tried.gain),
+            tried.difference,
+            if tried.taken { "yes" } else { "no" },
+            tried.why,
+        );
+    }
+    let best = thousands(report.images_per_second);
+    let _ = writeln!(
+        text,
+        "{:<WIDTH$} {best:>10} {:>7}",
+        "all that was taken",
+        format!("{:.2}×", report.gain)
+    );
+    let _ = writeln!(text, "\nfastest here  {}", rewrites(&report.taken));
+    let _ = writeln!(text, "in force      {} ({})", rewrites(dataset.rewrites()), origin(dataset));
+    text
+}
+
+fn what(tried: &TriedRewrite) -> String {
+    match (&tried.with[..], &tried.without[..]) {
+        ([], [one]) => clip(&format!("without {one}")),
+        ([], without) => format!("without {}", summary(without)),
+        ([one], _) => clip(&one.to_string()),
+        (with, _) => format!("{} everywhere", summary(with)),
+    }
+}
+
+/// As `--rewrites` takes it.
+fn rewrites(edits: &[Edit]) -> String {
+    let edits: Vec<_> = edits.iter().map(ToString::to_string).collect();
+    if edits.is_empty() { "none".to_owned() } else { edits.join(",") }
+}
+
+fn origin(dataset: &Dataset) -> &'static str {
+    match dataset.profile() {
+        Some(_) => "by the profile of `genset tune`",
+        None => "by rule; `genset tune` stores what is fastest",
+    }
+}
+
+fn clip(text: &str) -> String {
+    if text.chars().count() <= WIDTH {
+        return text.to_owned();
+    }
+    text.chars().take(WIDTH - 1).chain(['…']).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn kinds_are_counted() {
+        let edit = |text: &str| Edit { rewrite: text.parse().unwrap(), node: "a".into() };
+        assert_eq!(summary(&[]), "none");
+        let edits = [edit("phases"), edit("epilogue"), edit("phases")];
+        assert_eq!(summary(&edits), "phases ×2, epilogue");
+        assert_eq!(rewrites(&edits[1..]), "epilogue@a,phases@a");
+        assert_eq!(clip(&"x".repeat(40)).chars().count(), WIDTH);
+    }
+}
