@@ -88,10 +88,11 @@ proptest! {
         assert_near(&original, &expected, "the runtime itself");
 
         let equal = layer.stride[0] == layer.stride[1];
-        for rewrite in [Rewrite::Phases, Rewrite::JoinedPhases] {
+        for rewrite in [Rewrite::Phases, Rewrite::WovenPhases, Rewrite::JoinedPhases] {
             let found = offers(&model, rewrite);
             let due = match rewrite {
                 Rewrite::Phases => layer.stride != [1, 1] && (equal || declared),
+                Rewrite::WovenPhases => layer.stride != [1, 1] && (declared || layer.stride[0] == 1),
                 _ => equal && opset >= 11 && layer.dilation == [1, 1],
             };
             prop_assert!(!found.is_empty() || !due, "{rewrite} is not offered");
@@ -129,7 +130,7 @@ proptest! {
         // The standard and the runtimes differ on a kernel that does not reach the next pixel.
         prop_assume!(kernel >= stride || sized || !mode.starts_with("SAME"));
         let (before, original) = run(&model, &[("x", &shape, &x)], "y");
-        for rewrite in [Rewrite::Phases, Rewrite::JoinedPhases] {
+        for rewrite in [Rewrite::Phases, Rewrite::WovenPhases, Rewrite::JoinedPhases] {
             let found = offers(&model, rewrite);
             prop_assert_eq!(found.len(), 1);
             let rewritten = model.rewritten(&found).unwrap();

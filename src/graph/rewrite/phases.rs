@@ -19,10 +19,21 @@
 //! but in one call.
 
 use super::layer::Layer;
-use super::polyphase::{Axis, Given, Polyphase, block, gcd};
+use super::polyphase::{Axis, Given, Polyphase, Weave, blocks, gcd};
 use super::view::{View, input};
 use crate::graph::draft::Draft;
 use crate::graph::proto::NodeProto;
+
+/// In how many convolutions, and how they are put together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Form {
+    /// One a phase, put together by `DepthToSpace`.
+    Phases,
+    /// One a phase, put together by `Concat`.
+    Woven,
+    /// One for all phases.
+    Joined,
+}
 
 /// What a transposed convolution becomes.
 struct Plan {
@@ -30,60 +41,55 @@ struct Plan {
     axes: [Axis; 2],
 }
 
-fn plan(view: &View<'_>, node: &NodeProto) -> Option<Plan> {
+fn plan(view: &View<'_>, node: &NodeProto, form: Form) -> Option<Plan> {
     let layer = Layer::of(view, node).filter(|layer| layer.transposed)?;
-    let block = block(layer.axes.map(|axis| axis.stride))?;
+    let weave = if form == Form::Woven { Weave::Concat } else { Weave::DepthToSpace };
+    let blocks = blocks(layer.axes.map(|axis| axis.stride), weave)?;
     let axis = |at: usize| {
         let of = layer.axes[at];
         let (scale, dilation, before) = (of.stride, of.dilation, of.before);
         let step = if of.kernel == 1 { 1 } else { dilation / gcd(scale, dilation) };
         let given = Given { scale, extra: of.extra, size: of.size, taps: of.kernel, step };
-        Axis::new(&given, block, |phase, tap| {
+        Axis::new(&given, blocks[at], |phase, tap| {
             let distance = phase + before - dilation * tap;
             (distance.rem_euclid(scale) == 0).then(|| distance.div_euclid(scale))
         })
     };
     let axes = [axis(0)?, axis(1)?];
-    Some(Plan { layer, axes })
-}
-
-/// Whether `node` can be written as phases.
-pub(super) fn fits(view: &View<'_>, node: &NodeProto) -> bool {
-    plan(view, node).is_some()
-}
-
-/// Whether `node` can be written as one convolution: its channels are split the other way, which
-/// `DepthToSpace` learnt in version 11; its bias has to be repeated, so known; and a dilation would
-/// leave holes.
-pub(super) fn fits_joined(view: &View<'_>, node: &NodeProto) -> bool {
     let known = input(node, 2).is_none_or(|bias| view.float_dims(bias).is_some());
-    view.opset >= 11
-        && known
-        && plan(view, node).is_some_and(|plan| plan.axes.iter().all(Axis::is_dense))
+    let fits = match form {
+        Form::Phases => true,
+        Form::Woven => axes[0].can_be_woven(),
+        // Its channels are split the other way, which `DepthToSpace` learnt in version 11; its bias
+        // has to be repeated, so known; and a dilation would leave holes.
+        Form::Joined => view.opset >= 11 && known && axes.iter().all(Axis::is_dense),
+    };
+    fits.then_some(Plan { layer, axes })
 }
 
-/// Writes the node at `position` as one convolution a phase, or `joined`; `None` if it does not
-/// fit.
-pub(super) fn apply(draft: &mut Draft, position: usize, joined: bool) -> Option<()> {
+/// Whether `node` can be written in this form.
+pub(super) fn fits(view: &View<'_>, node: &NodeProto, form: Form) -> bool {
+    plan(view, node, form).is_some()
+}
+
+/// Writes the node at `position` in this form; `None` if it does not fit.
+pub(super) fn apply(draft: &mut Draft, position: usize, form: Form) -> Option<()> {
     let view = View::of(draft);
     let node = draft.graph().node[position].clone();
-    if joined && !fits_joined(&view, &node) {
-        return None;
-    }
-    let Plan { layer, axes } = plan(&view, &node)?;
+    let Plan { layer, axes } = plan(&view, &node, form)?;
     let kernel = layer.kernel(&view.floats(input(&node, 1)?)?);
     let bias = input(&node, 2);
-    let values = match (joined, bias) {
-        (true, Some(bias)) => Some(view.floats(bias)?.values),
+    let values = match (form, bias) {
+        (Form::Joined, Some(bias)) => Some(view.floats(bias)?.values),
         _ => None,
     };
-    let axes = if joined { axes.each_ref().map(Axis::joined) } else { axes };
+    let axes = if form == Form::Joined { axes.each_ref().map(Axis::joined) } else { axes };
     let (source, group) = (input(&node, 0)?, layer.group);
     let polyphase = Polyphase { axes: &axes, kernel: &kernel, group, source, bias };
-    if joined {
-        polyphase.write_joined(draft, position, values.as_deref());
-    } else {
-        polyphase.write(draft, position);
+    match form {
+        Form::Phases => polyphase.write(draft, position, Weave::DepthToSpace),
+        Form::Woven => polyphase.write(draft, position, Weave::Concat),
+        Form::Joined => polyphase.write_joined(draft, position, values.as_deref()),
     }
     Some(())
 }

@@ -1,19 +1,15 @@
 //! What rewrites ask of a graph: who makes a tensor, who reads it, which are constants, how large
 //! they are. Built once over a draft; every answer is a look into a table.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
+use super::sizes::{self, Sizes};
 use crate::graph::constant::{Constant, attribute, elements, is_standard};
-use crate::graph::draft::{Draft, Floats};
-use crate::graph::proto::{
-    DimensionValue, GraphProto, NodeProto, TensorProto, TypeValue, ValueInfoProto,
-};
+use crate::graph::draft::{Draft, Floats, subgraphs};
+use crate::graph::proto::{GraphProto, NodeProto, TensorProto};
 
 /// ONNX's number of 32-bit floats, the only weights that are rewritten.
 pub(super) const F32: i32 = 1;
-
-/// Shapes are followed back through no more nodes than this.
-const MAX_STEPS: usize = 32;
 
 /// The main graph of a draft, indexed.
 pub(super) struct View<'a> {
@@ -23,7 +19,12 @@ pub(super) struct View<'a> {
     pub opset: i64,
     constants: HashMap<&'a str, &'a TensorProto>,
     makers: HashMap<&'a str, usize>,
-    declared: HashMap<&'a str, &'a ValueInfoProto>,
+    /// How many inputs read a tensor, those of nodes in inner graphs among them, and the position
+    /// of the last node of the main graph that does.
+    reads: HashMap<&'a str, (usize, usize)>,
+    outputs: HashSet<&'a str>,
+    /// What is known of the dimensions of tensors.
+    pub sizes: HashMap<&'a str, Sizes>,
 }
 
 impl<'a> View<'a> {
@@ -35,7 +36,9 @@ impl<'a> View<'a> {
             opset: draft.opset(),
             constants: graph.initializer.iter().map(|t| (t.name.as_str(), t)).collect(),
             makers: HashMap::new(),
-            declared: HashMap::new(),
+            reads: HashMap::new(),
+            outputs: graph.output.iter().map(|value| value.name.as_str()).collect(),
+            sizes: HashMap::new(),
         };
         for (position, node) in graph.node.iter().enumerate() {
             let made = node.output.iter().filter(|name| !name.is_empty());
@@ -45,10 +48,26 @@ impl<'a> View<'a> {
             {
                 view.constants.insert(name, tensor);
             }
+            view.count_reads(position, node);
         }
-        let values = graph.value_info.iter().chain(&graph.output).chain(&graph.input);
-        view.declared.extend(values.map(|value| (value.name.as_str(), value)));
+        sizes::find(&mut view);
         view
+    }
+
+    fn count_reads(&mut self, position: usize, node: &'a NodeProto) {
+        let mut read = |name: &'a str| {
+            let reads = self.reads.entry(name).or_default();
+            *reads = (reads.0 + 1, position);
+        };
+        let mut waiting = vec![node];
+        while let Some(node) = waiting.pop() {
+            node.input.iter().filter(|name| !name.is_empty()).for_each(|name| read(name));
+            for graph in subgraphs(node) {
+                // A graph inside a node may give out a tensor from around it.
+                graph.output.iter().for_each(|output| read(&output.name));
+                waiting.extend(&graph.node);
+            }
+        }
     }
 
     /// The position of the node whose first output is `name`.
@@ -66,6 +85,18 @@ impl<'a> View<'a> {
     pub fn maker(&self, name: &str) -> Option<&'a NodeProto> {
         let node = &self.graph.node[self.position(name)?];
         is_standard(&node.domain).then_some(node)
+    }
+
+    /// The only node that reads `name`, and once; `None` if `name` also leaves the graph.
+    pub fn only_reader(&self, name: &str) -> Option<(usize, &'a NodeProto)> {
+        let (count, position) = *self.reads.get(name)?;
+        if count != 1 || self.outputs.contains(name) {
+            return None;
+        }
+        let node = &self.graph.node[position];
+        // Else a graph inside it reads it.
+        let direct = node.input.iter().any(|input| input == name);
+        (direct && is_standard(&node.domain)).then_some((position, node))
     }
 
     /// The constant `name`, if it is one.
@@ -98,52 +129,9 @@ impl<'a> View<'a> {
 
     /// What is known of the dimensions of `name` before the model runs; `None` if not even their
     /// number is.
-    pub fn dims(&self, name: &str) -> Option<Vec<Option<usize>>> {
-        let mut name = name;
-        for _ in 0..MAX_STEPS {
-            if let Some(dims) = self.declared_dims(name) {
-                return Some(dims);
-            }
-            let node = self.maker(name)?;
-            match node.op_type.as_str() {
-                "Reshape" => {
-                    let shape = self.ints(node.input.get(1)?)?;
-                    return Some(shape.iter().map(|dim| known(*dim)).collect());
-                }
-                "Relu"
-                | "LeakyRelu"
-                | "PRelu"
-                | "Tanh"
-                | "Sigmoid"
-                | "Identity"
-                | "Cast"
-                | "Elu"
-                | "Selu"
-                | "Softplus"
-                | "BatchNormalization"
-                | "InstanceNormalization"
-                | "Dropout"
-                | "Clip" => name = node.input.first()?,
-                _ => return None,
-            }
-        }
-        None
+    pub fn dims(&self, name: &str) -> Option<&[Option<usize>]> {
+        self.sizes.get(name).map(Vec::as_slice)
     }
-
-    fn declared_dims(&self, name: &str) -> Option<Vec<Option<usize>>> {
-        let value = self.declared.get(name)?.r#type.as_ref()?.value.as_ref()?;
-        let TypeValue::Tensor(tensor) = value else { return None };
-        let size = |value: &Option<DimensionValue>| match value {
-            Some(DimensionValue::Value(size)) => known(*size),
-            _ => None,
-        };
-        Some(tensor.shape.as_ref()?.dim.iter().map(|dim| size(&dim.value)).collect())
-    }
-}
-
-/// A size that a file gives: 0 and -1 mean that it does not know.
-fn known(size: i64) -> Option<usize> {
-    usize::try_from(size).ok().filter(|size| *size > 0)
 }
 
 /// The list of whole numbers under `name`; empty if there is none.
