@@ -109,6 +109,19 @@ impl Draft {
         self.graph_mut().node.splice(position..=position, nodes);
     }
 
+    /// The same, and takes away the nodes at the positions `gone`.
+    pub fn replace_and_remove(&mut self, position: usize, nodes: Vec<NodeProto>, gone: &[usize]) {
+        let mut new = Some(nodes);
+        let old = std::mem::take(&mut self.graph_mut().node);
+        for (at, node) in old.into_iter().enumerate() {
+            if at == position {
+                self.graph_mut().node.extend(new.take().unwrap_or_default());
+            } else if !gone.contains(&at) {
+                self.graph_mut().node.push(node);
+            }
+        }
+    }
+
     /// Checks what has become of the model.
     ///
     /// # Errors

@@ -40,7 +40,7 @@ pub use linear::{LinearLayer, LinearLayers};
 pub use model::Model;
 pub use operators::NodeName;
 pub use range::OutputRange;
-pub use rewrite::{Offer, Rewrite};
+pub use rewrite::{InputValues, Offer, Rewrite};
 pub use value::{Dim, Element, ValueInfo};
 
 #[cfg(test)]

@@ -3,6 +3,10 @@
 
 #[path = "../common/mod.rs"]
 mod common;
+mod models;
 mod onnx;
 mod phases;
+mod products;
 mod reference;
+mod resize;
+mod scale;

@@ -54,6 +54,8 @@ pub struct Attribute {
     i: Option<i64>,
     #[prost(string, optional, tag = "4")]
     s: Option<String>,
+    #[prost(float, repeated, packed = "false", tag = "7")]
+    floats: Vec<f32>,
     #[prost(int64, repeated, packed = "false", tag = "8")]
     ints: Vec<i64>,
     #[prost(int32, tag = "20")]
@@ -114,6 +116,10 @@ pub fn int(name: &str, value: i64) -> Attribute {
 
 pub fn float(name: &str, value: f32) -> Attribute {
     Attribute { name: name.into(), f: Some(value), kind: 1, ..Default::default() }
+}
+
+pub fn floats_attribute(name: &str, values: &[f32]) -> Attribute {
+    Attribute { name: name.into(), floats: values.to_vec(), kind: 6, ..Default::default() }
 }
 
 pub fn list(name: &str, values: &[i64]) -> Attribute {

@@ -5,11 +5,17 @@
 //! for the `generate` room to decide. Only nodes of the main graph are touched, never those of
 //! graphs inside nodes, and only weights that lie in the model's own file as `f32`.
 
+mod affine;
 mod dead;
+mod fix_input;
+mod fold_resize;
+mod fold_scale;
 mod layer;
 mod nodes;
 mod phases;
+mod pixel_product;
 mod polyphase;
+mod split_label;
 mod view;
 
 use std::collections::HashMap;
@@ -22,10 +28,23 @@ use super::proto::NodeProto;
 use crate::error::{Error, Kind, Result};
 use view::View;
 
+pub use fix_input::InputValues;
+
+/// The oldest standard operators that are understood: later ones broadcast as these do.
+const OLDEST_OPSET: i64 = 7;
+
 /// A kind of rewrite, in the order in which they are carried out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum Rewrite {
+    /// What scales and shifts channels, moved into the weights of the layer beside it.
+    FoldScale,
+    /// Constants beside the input of a product, moved into its bias.
+    SplitLabel,
+    /// Repeated pixels and the convolution behind them, as phases of the small image.
+    FoldResize,
+    /// A layer of a single pixel as a product.
+    PixelProduct,
     /// A strided transposed convolution as one convolution a phase, interleaved.
     Phases,
     /// A strided transposed convolution as one convolution that makes all phases.
@@ -34,7 +53,19 @@ pub enum Rewrite {
 
 impl Rewrite {
     /// Every rewrite with its name on the command line and what it does.
-    pub const ALL: [(&'static str, Self, &'static str); 2] = [
+    pub const ALL: [(&'static str, Self, &'static str); 6] = [
+        (
+            "fold-scale",
+            Self::FoldScale,
+            "BatchNormalization, Mul, Div, Add and Sub by constants as weights of the layer beside",
+        ),
+        ("split-label", Self::SplitLabel, "constants joined to the input of a product as its bias"),
+        (
+            "fold-resize",
+            Self::FoldResize,
+            "a nearest Resize and the Conv behind it as one Conv a phase of the small image",
+        ),
+        ("pixel-product", Self::PixelProduct, "a Conv or ConvTranspose of one pixel as a Gemm"),
         ("phases", Self::Phases, "a strided ConvTranspose as one Conv a phase, interleaved"),
         (
             "joined-phases",
@@ -53,24 +84,36 @@ impl Rewrite {
     /// carried out there.
     pub(crate) fn replaces(self) -> bool {
         match self {
-            Self::Phases | Self::JoinedPhases => true,
+            Self::FoldResize | Self::PixelProduct | Self::Phases | Self::JoinedPhases => true,
+            Self::FoldScale | Self::SplitLabel => false,
         }
     }
 
     /// Whether it fits `node`.
     fn fits(self, view: &View<'_>, node: &NodeProto) -> bool {
         match self {
+            Self::FoldScale => fold_scale::fits(view, node),
+            Self::SplitLabel => split_label::fits(view, node),
+            Self::FoldResize => fold_resize::fits(view, node),
+            Self::PixelProduct => pixel_product::fits(view, node),
             Self::Phases => phases::fits(view, node),
             Self::JoinedPhases => phases::fits_joined(view, node),
         }
     }
 
-    /// Carries it out on the node at `position`; `None` if it does not fit there.
-    fn apply(self, draft: &mut Draft, position: usize) -> Option<()> {
+    /// Carries it out on the node at `position`, and gives the name of the output that it then has;
+    /// `None` if it does not fit there.
+    fn apply(self, draft: &mut Draft, position: usize) -> Option<String> {
+        let name = draft.graph().node[position].output.first().cloned()?;
         match self {
-            Self::Phases => phases::apply(draft, position, false),
-            Self::JoinedPhases => phases::apply(draft, position, true),
+            Self::FoldScale => return fold_scale::apply(draft, position),
+            Self::SplitLabel => split_label::apply(draft, position)?,
+            Self::FoldResize => fold_resize::apply(draft, position)?,
+            Self::PixelProduct => pixel_product::apply(draft, position)?,
+            Self::Phases => phases::apply(draft, position, false)?,
+            Self::JoinedPhases => phases::apply(draft, position, true)?,
         }
+        Some(name)
     }
 }
 
@@ -116,6 +159,9 @@ impl Model {
         let draft = Draft::of(self);
         let view = View::of(&draft);
         let mut offers = Vec::new();
+        if draft.opset() < OLDEST_OPSET {
+            return offers;
+        }
         for node in &draft.graph().node {
             let Some(name) = node.output.first().filter(|name| view.is_made_here(name, node))
             else {
@@ -155,13 +201,17 @@ impl Model {
             return Err(place(Error::new(Kind::Argument, message).help("take one of them")));
         }
         let mut draft = Draft::of(self);
+        // A layer that takes in what is behind it is known by the name of that from then on.
+        let mut renamed: HashMap<String, String> = HashMap::new();
         for offer in &taken {
-            let position = View::of(&draft).position(&offer.node);
-            let done = position.and_then(|position| offer.rewrite.apply(&mut draft, position));
-            done.ok_or_else(|| {
+            let name = renamed.get(&offer.node).unwrap_or(&offer.node);
+            let position = View::of(&draft).position(name);
+            let now = position.and_then(|position| offer.rewrite.apply(&mut draft, position));
+            let now = now.ok_or_else(|| {
                 let message = format!("{offer} does not fit beside the other rewrites");
                 place(Error::new(Kind::Argument, message).help("leave it out"))
             })?;
+            renamed.insert(offer.node.clone(), now);
         }
         dead::sweep(&mut draft);
         draft.finish()

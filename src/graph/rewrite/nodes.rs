@@ -25,6 +25,11 @@ pub(super) fn int(name: &str, value: i64) -> AttributeProto {
     AttributeProto { name: name.to_owned(), i: Some(value), r#type: 2, ..Default::default() }
 }
 
+/// An attribute that is a number.
+pub(super) fn float(name: &str, value: f32) -> AttributeProto {
+    AttributeProto { name: name.to_owned(), f: Some(value), r#type: 1, ..Default::default() }
+}
+
 /// An attribute that is a list of whole numbers.
 pub(super) fn list(name: &str, values: &[i64]) -> AttributeProto {
     let ints = values.to_vec();

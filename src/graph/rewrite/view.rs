@@ -1,10 +1,10 @@
 //! What rewrites ask of a graph: who makes a tensor, who reads it, which are constants, how large
 //! they are. Built once over a draft; every answer is a look into a table.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
-use crate::graph::constant::{Constant, attribute, elements, floats, is_standard};
-use crate::graph::draft::{Draft, Floats};
+use crate::graph::constant::{Constant, attribute, elements, floats, int_attribute, is_standard};
+use crate::graph::draft::{Draft, Floats, subgraphs};
 use crate::graph::proto::{
     DimensionValue, EXTERNAL, GraphProto, NodeProto, TensorProto, TypeValue, ValueInfoProto,
 };
@@ -22,6 +22,10 @@ pub(super) struct View<'a> {
     pub opset: i64,
     constants: HashMap<&'a str, &'a TensorProto>,
     makers: HashMap<&'a str, usize>,
+    /// How many inputs read a tensor, those of nodes in inner graphs among them, and the position
+    /// of the last node of the main graph that does.
+    reads: HashMap<&'a str, (usize, usize)>,
+    outputs: HashSet<&'a str>,
     declared: HashMap<&'a str, &'a ValueInfoProto>,
 }
 
@@ -33,6 +37,8 @@ impl<'a> View<'a> {
             opset: draft.opset(),
             constants: graph.initializer.iter().map(|t| (t.name.as_str(), t)).collect(),
             makers: HashMap::new(),
+            reads: HashMap::new(),
+            outputs: graph.output.iter().map(|value| value.name.as_str()).collect(),
             declared: HashMap::new(),
         };
         for (position, node) in graph.node.iter().enumerate() {
@@ -43,10 +49,27 @@ impl<'a> View<'a> {
             {
                 view.constants.insert(name, tensor);
             }
+            view.count_reads(position, node);
         }
         let values = graph.value_info.iter().chain(&graph.output).chain(&graph.input);
         view.declared.extend(values.map(|value| (value.name.as_str(), value)));
         view
+    }
+
+    fn count_reads(&mut self, position: usize, node: &'a NodeProto) {
+        let mut read = |name: &'a str| {
+            let reads = self.reads.entry(name).or_default();
+            *reads = (reads.0 + 1, position);
+        };
+        let mut waiting = vec![node];
+        while let Some(node) = waiting.pop() {
+            node.input.iter().filter(|name| !name.is_empty()).for_each(|name| read(name));
+            for graph in subgraphs(node) {
+                // A graph inside a node may give out a tensor from around it.
+                graph.output.iter().for_each(|output| read(&output.name));
+                waiting.extend(&graph.node);
+            }
+        }
     }
 
     /// The position of the node whose first output is `name`.
@@ -64,6 +87,18 @@ impl<'a> View<'a> {
     pub fn maker(&self, name: &str) -> Option<&'a NodeProto> {
         let node = &self.graph.node[self.position(name)?];
         is_standard(&node.domain).then_some(node)
+    }
+
+    /// The only node that reads `name`, and once; `None` if `name` also leaves the graph.
+    pub fn only_reader(&self, name: &str) -> Option<(usize, &'a NodeProto)> {
+        let (count, position) = *self.reads.get(name)?;
+        if count != 1 || self.outputs.contains(name) {
+            return None;
+        }
+        let node = &self.graph.node[position];
+        // Else a graph inside it reads it.
+        let direct = node.input.iter().any(|input| input == name);
+        (direct && is_standard(&node.domain)).then_some((position, node))
     }
 
     /// The constant `name`, if it is one.
@@ -97,35 +132,54 @@ impl<'a> View<'a> {
     /// What is known of the dimensions of `name` before the model runs; `None` if not even their
     /// number is.
     pub fn dims(&self, name: &str) -> Option<Vec<Option<usize>>> {
-        let mut name = name;
-        for _ in 0..MAX_STEPS {
-            if let Some(dims) = self.declared_dims(name) {
-                return Some(dims);
-            }
-            let node = self.maker(name)?;
-            match node.op_type.as_str() {
-                "Reshape" => {
-                    let shape = self.ints(node.input.get(1)?)?;
-                    return Some(shape.iter().map(|dim| known(*dim)).collect());
-                }
-                "Relu"
-                | "LeakyRelu"
-                | "PRelu"
-                | "Tanh"
-                | "Sigmoid"
-                | "Identity"
-                | "Cast"
-                | "Elu"
-                | "Selu"
-                | "Softplus"
-                | "BatchNormalization"
-                | "InstanceNormalization"
-                | "Dropout"
-                | "Clip" => name = node.input.first()?,
-                _ => return None,
-            }
+        self.dims_within(name, MAX_STEPS)
+    }
+
+    fn dims_within(&self, name: &str, steps: usize) -> Option<Vec<Option<usize>>> {
+        let steps = steps.checked_sub(1)?;
+        if let Some(dims) = self.declared_dims(name) {
+            return Some(dims);
         }
-        None
+        let node = self.maker(name)?;
+        match node.op_type.as_str() {
+            "Reshape" => {
+                let shape = self.ints(node.input.get(1)?)?;
+                Some(shape.iter().map(|dim| known(*dim)).collect())
+            }
+            "Gemm" => {
+                let weight = self.constant(node.input.get(1)?)?;
+                let transposed = int_attribute(node, "transB").unwrap_or(0) != 0;
+                let columns = *weight.dims.get(usize::from(!transposed))?;
+                Some(vec![None, known(columns)])
+            }
+            "Mul" | "Add" | "Sub" | "Div" => {
+                let is_constant = |input: &&String| self.constant(input).is_some();
+                let from = node.input.iter().find(|input| !is_constant(input))?;
+                let constant = self.constant(node.input.iter().find(is_constant)?)?;
+                let mut dims = self.dims_within(from, steps)?;
+                let offset = dims.len().checked_sub(constant.dims.len())?;
+                for (dim, other) in dims[offset..].iter_mut().zip(&constant.dims) {
+                    // An unknown size could be the 1 that is stretched.
+                    *dim = if *other == 1 { *dim } else { known(*other) };
+                }
+                Some(dims)
+            }
+            "Relu"
+            | "LeakyRelu"
+            | "PRelu"
+            | "Tanh"
+            | "Sigmoid"
+            | "Identity"
+            | "Cast"
+            | "Elu"
+            | "Selu"
+            | "Softplus"
+            | "BatchNormalization"
+            | "InstanceNormalization"
+            | "Dropout"
+            | "Clip" => self.dims_within(node.input.first()?, steps),
+            _ => None,
+        }
     }
 
     fn declared_dims(&self, name: &str) -> Option<Vec<Option<usize>>> {
