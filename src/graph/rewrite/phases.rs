@@ -62,6 +62,13 @@ pub(super) fn fits_joined(view: &View<'_>, node: &NodeProto) -> bool {
         && plan(view, node).is_some_and(|plan| plan.axes.iter().all(Axis::is_dense))
 }
 
+/// How many channels all phases of `node` have together, if it can be written as one convolution.
+pub(super) fn joined_channels(view: &View<'_>, node: &NodeProto) -> Option<usize> {
+    let Plan { layer, .. } = plan(view, node).filter(|_| fits_joined(view, node))?;
+    let stride = |at: usize| usize::try_from(layer.axes[at].stride).ok();
+    layer.channels_out.checked_mul(stride(0)?)?.checked_mul(stride(1)?)
+}
+
 /// Writes the node at `position` as one convolution a phase, or `joined`; `None` if it does not
 /// fit.
 pub(super) fn apply(draft: &mut Draft, position: usize, joined: bool) -> Option<()> {
