@@ -32,3 +32,35 @@ pub(super) fn taken(offers: &Offers, provider: &str) -> Vec<Edit> {
     };
     offers.edits().iter().filter(pays).cloned().collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::generate::{Builtin, resolve};
+    use crate::graph::Model;
+    use crate::recipe::Recipe;
+    use crate::sample::{BlockInputs, Sampler};
+
+    #[test]
+    fn openvino_gets_phases_and_joins_the_narrow_ones() {
+        let digits = Builtin::find("digits").unwrap();
+        let model = Model::from_bytes("digits", digits.bytes()).unwrap();
+        let mut recipe = Recipe::parse(digits.recipe, "digits.toml", Path::new(".")).unwrap();
+        let mut no_probe = |_: &_, _: &_, _, _: &_| unreachable!("the file tells the shape");
+        let contract = resolve(&mut recipe, &model, &mut no_probe).unwrap();
+        let mut block = BlockInputs::default();
+        let sampler = Sampler::new(&recipe, &contract.input_shapes()).unwrap();
+        sampler.fill(0, 1, 0, &mut block);
+        let offers = Offers::of(&model, &contract, &recipe, 64, &block).unwrap();
+        let names = |provider: &str| -> Vec<String> {
+            taken(&offers, provider).iter().map(ToString::to_string).collect()
+        };
+        // 48 channels times 4 phases, and 1 times 4.
+        assert_eq!(names("openvino"), ["phases@convolution", "joined-phases@convolution_1"]);
+        for provider in ["cpu", "cuda", "tensorrt"] {
+            assert!(names(provider).is_empty());
+        }
+    }
+}
