@@ -123,6 +123,18 @@ fn an_input_that_never_changes_may_be_a_constant() {
     }
 }
 
+#[test]
+fn what_only_fits_beside_constants_brings_them_along() {
+    let only = "generator.inputs.y.balance={only=[3]}";
+    assert!(digits(&[], "split-label").is_err(), "labels differ");
+    let plain = digits(&[only], "none").unwrap();
+    let edited = digits(&[only], "split-label").unwrap();
+    let kinds: Vec<_> = edited.rewrites().iter().map(|edit| edit.rewrite.name()).collect();
+    assert!(kinds.contains(&"split-label") && kinds.contains(&"fixed-inputs"), "{kinds:?}");
+    let (truth, images) = (bytes(&plain, 64, 1), bytes(&edited, 64, 2));
+    assert!(truth.iter().zip(&images).all(|(a, b)| a.abs_diff(*b) <= 1));
+}
+
 /// The name of the input of the model that is no latent.
 fn input_of(folder: &TempDir, model: &str, guess: &str) -> String {
     let path = folder.path().join(format!("{model}.onnx"));

@@ -157,9 +157,19 @@ impl Search<'_> {
         let before = self.best.rewrites().to_vec();
         let (with, without): (Vec<Edit>, Vec<Edit>) =
             if edits.iter().all(|edit| before.contains(edit)) {
-                (Vec::new(), edits)
+                // With them goes what needs them.
+                let goes = |edit: &&Edit| {
+                    let mut needed = self.dataset.offers().needs(edit);
+                    edits.contains(edit) || needed.any(|needed| edits.contains(needed))
+                };
+                (Vec::new(), before.iter().filter(goes).cloned().collect())
             } else {
-                let new = edits.into_iter().filter(|edit| !before.contains(edit)).collect();
+                let offers = self.dataset.offers();
+                let needed = edits.iter().flat_map(|edit| offers.needs(edit).cloned());
+                let mut new: Vec<Edit> = needed.chain(edits.clone()).collect();
+                new.retain(|edit| !before.contains(edit));
+                new.sort_unstable();
+                new.dedup();
                 let excluded = |old: &&Edit| -> bool {
                     let new: &Vec<Edit> = &new;
                     new.iter().any(|edit| edit.excludes(old))

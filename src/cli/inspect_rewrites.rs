@@ -10,7 +10,7 @@ use serde_json::json;
 use super::common::{on_interrupt, print, print_json, progress, thousands};
 use crate::bench::{RewriteReport, TriedRewrite, measure_rewrites};
 use crate::error::Result;
-use crate::generate::execution::Edit;
+use crate::generate::execution::{Change, Edit};
 use crate::load::{Dataset, Options};
 
 /// The widest that a list of places may be.
@@ -99,8 +99,15 @@ fn what(tried: &TriedRewrite) -> String {
     match (&tried.with[..], &tried.without[..]) {
         ([], [one]) => clip(&format!("without {one}")),
         ([], without) => format!("without {}", summary(without)),
-        ([one], _) => clip(&one.to_string()),
-        (with, _) => format!("{} everywhere", summary(with)),
+        (with, _) => {
+            // Constants that a rewrite brings along are not what is tried.
+            let own: Vec<_> =
+                with.iter().filter(|edit| edit.rewrite != Change::FixedInputs).cloned().collect();
+            match if own.is_empty() { with } else { &own } {
+                [one] => clip(&one.to_string()),
+                many => format!("{} everywhere", summary(many)),
+            }
+        }
     }
 }
 

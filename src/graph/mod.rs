@@ -22,7 +22,6 @@ mod draft;
 mod epilogue;
 mod expose;
 mod external;
-mod fixed;
 mod flow;
 mod labels;
 mod linear;

@@ -209,20 +209,6 @@ impl<'a> TensorView<'a> {
         self.len() == 0
     }
 
-    /// The elements as bytes, in the machine's order.
-    #[must_use]
-    pub fn to_bytes(&self) -> Vec<u8> {
-        match self {
-            Self::F32(x) => bytemuck::cast_slice(x).to_vec(),
-            Self::F16(x) => bytemuck::cast_slice(x).to_vec(),
-            Self::Bf16(x) => bytemuck::cast_slice(x).to_vec(),
-            Self::F64(x) => bytemuck::cast_slice(x).to_vec(),
-            Self::U8(x) => x.to_vec(),
-            Self::I32(x) => bytemuck::cast_slice(x).to_vec(),
-            Self::I64(x) => bytemuck::cast_slice(x).to_vec(),
-        }
-    }
-
     /// The elements as floats; for measuring, not for the hot path.
     #[must_use]
     #[allow(clippy::cast_possible_truncation, clippy::cast_precision_loss)]

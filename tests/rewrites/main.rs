@@ -3,6 +3,7 @@
 
 #[path = "../common/mod.rs"]
 mod common;
+mod epilogue;
 mod models;
 mod onnx;
 mod phases;

@@ -119,7 +119,7 @@ impl Offers {
             if fitting.is_empty() {
                 return Err(self.unfit(*rewrite, node.as_deref()));
             }
-            for edit in fitting {
+            for edit in fitting.into_iter().flat_map(|edit| self.needs(edit).chain([edit])) {
                 if !taken.iter().any(|other| other == edit || other.excludes(edit)) {
                     taken.push(edit.clone());
                 }

@@ -1,13 +1,13 @@
 //! Which edits fit a dataset's generator, and the model that comes of those that are taken.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::edit::{Change, Edit};
 use crate::error::{Error, Kind, Result};
 use crate::generate::contract::{BatchSize, Contract, InputContract};
-use crate::graph::{Element, Epilogue, Model};
+use crate::graph::{Element, Epilogue, InputValues, Model};
 use crate::recipe::{Balance, Dtype, ImageLayout, Layout, Recipe, Role};
-use crate::runtime::Tensor;
 use crate::sample::{BlockInputs, Column};
 
 /// The edits that fit a generator as a recipe uses it.
@@ -18,6 +18,10 @@ pub struct Offers {
     /// The model without outputs that nobody wants, if it has any.
     lean: Option<Arc<Model>>,
     edits: Vec<Edit>,
+    /// Those of the edits that only fit beside all fixed inputs.
+    late: Vec<Edit>,
+    /// By node: the channels of all its phases together.
+    joined_channels: HashMap<String, usize>,
     /// By place in the contract: the values of inputs that never change, for a whole call.
     fixed: Vec<Option<Column>>,
     epilogue: Option<Epilogue>,
@@ -59,6 +63,8 @@ impl Offers {
             model: model.name().to_owned(),
             lean: None,
             edits: Vec::new(),
+            late: Vec::new(),
+            joined_channels: HashMap::new(),
             fixed: vec![None; contract.inputs.len()],
             epilogue: None,
         };
@@ -72,6 +78,7 @@ impl Offers {
         let lean = offers.lean.clone();
         let model = lean.as_deref().unwrap_or(model);
         offers.edits = model.offers().into_iter().map(Edit::from).collect();
+        offers.joined_channels = model.joined_channels();
         for (place, input) in contract.inputs.iter().enumerate() {
             let role = &recipe.generator.inputs[input.column].1;
             if never_changes(role) {
@@ -86,6 +93,12 @@ impl Offers {
             offers.fixed.fill(None);
             offers.edits.retain(|edit| edit.rewrite != Change::FixedInputs);
         }
+        if offers.fixed.iter().any(Option::is_some) {
+            let fixed = offers.with_fixed(model, contract, |_| true)?;
+            let new = fixed.iter().flat_map(|model| model.offers()).map(Edit::from);
+            offers.late = new.filter(|edit| !offers.edits.contains(edit)).collect();
+            offers.edits.extend(offers.late.iter().cloned());
+        }
         offers.epilogue = epilogue(model, contract, recipe);
         if let Some(epilogue) = &offers.epilogue {
             let node = epilogue.output.clone();
@@ -99,6 +112,17 @@ impl Offers {
     #[must_use]
     pub fn edits(&self) -> &[Edit] {
         &self.edits
+    }
+
+    /// What has to be taken beside `edit`: some only fit where inputs are constants.
+    pub fn needs(&self, edit: &Edit) -> impl Iterator<Item = &Edit> {
+        let late = self.late.contains(edit);
+        self.edits.iter().filter(move |other| late && other.rewrite == Change::FixedInputs)
+    }
+
+    /// The channels of all phases of a node together, where it can be one convolution.
+    pub(super) fn joined_channels(&self, node: &str) -> Option<usize> {
+        self.joined_channels.get(node).copied()
     }
 
     pub(super) fn model(&self) -> &str {
@@ -129,20 +153,17 @@ impl Offers {
         }
         let mut contract = contract.clone();
         let mut edited = self.lean.clone();
+        let taken = |rewrite, node: &str| {
+            edits.iter().any(|edit| edit.rewrite == rewrite && edit.node == node)
+        };
+        let base = edited.as_deref().unwrap_or(model);
+        let fixed = self.with_fixed(base, &contract, |name| taken(Change::FixedInputs, name))?;
+        edited = fixed.map(Arc::new).or(edited);
+        contract.inputs.retain(|input| !taken(Change::FixedInputs, &input.name));
         let offers: Vec<_> = edits.iter().filter_map(Edit::offer).collect();
         if !offers.is_empty() {
             edited = Some(Arc::new(edited.as_deref().unwrap_or(model).rewritten(&offers)?));
         }
-        let taken = |rewrite, node: &str| {
-            edits.iter().any(|edit| edit.rewrite == rewrite && edit.node == node)
-        };
-        for (input, values) in contract.inputs.iter().zip(&self.fixed) {
-            if let (true, Some(values)) = (taken(Change::FixedInputs, &input.name), values) {
-                let before = edited.as_deref().unwrap_or(model);
-                edited = Some(Arc::new(fix(before, input, values)?));
-            }
-        }
-        contract.inputs.retain(|input| !taken(Change::FixedInputs, &input.name));
         if let Some(epilogue) = &self.epilogue
             && taken(Change::Epilogue, &epilogue.output)
         {
@@ -159,6 +180,22 @@ impl Offers {
             contract.image.range = [0.0, 255.0];
         }
         Ok(Execution { model: edited, contract, edits: edits.to_vec() })
+    }
+
+    /// `model` with the inputs that are `wanted` and never change as constants; `None` if none is.
+    fn with_fixed(
+        &self,
+        model: &Model,
+        contract: &Contract,
+        wanted: impl Fn(&str) -> bool,
+    ) -> Result<Option<Model>> {
+        let mut fixed = None;
+        for (input, values) in contract.inputs.iter().zip(&self.fixed) {
+            if let (Some(values), true) = (values, wanted(&input.name)) {
+                fixed = Some(fix(fixed.as_ref().unwrap_or(model), input, values)?);
+            }
+        }
+        Ok(fixed)
     }
 }
 
@@ -190,13 +227,11 @@ fn fix(model: &Model, input: &InputContract, values: &Column) -> Result<Model> {
     if input.batched {
         dims.insert(0, elements / input.elements().max(1));
     }
-    // The same conversions as for values that are fed.
-    let mut tensor = Tensor::new(input.element, &dims)?;
-    match values {
-        Column::Float(values) => tensor.write_floats(0, values)?,
-        Column::Integer(values) => tensor.write_integers(0, values)?,
-    }
-    model.with_constant_input(&input.name, &dims, tensor.view()?.to_bytes())
+    let values = match values {
+        Column::Float(values) => InputValues::Floats(values),
+        Column::Integer(values) => InputValues::Ints(values),
+    };
+    model.with_constant_input(&input.name, &dims, values)
 }
 
 /// The epilogue that delivers what `recipe` asks for, if the graph can.

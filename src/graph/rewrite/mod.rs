@@ -195,6 +195,20 @@ impl Model {
         offers
     }
 
+    /// By first output: how many channels the one convolution would have that
+    /// [`Rewrite::JoinedPhases`] puts in the place of a node.
+    #[must_use]
+    pub fn joined_channels(&self) -> HashMap<String, usize> {
+        let draft = Draft::of(self);
+        let view = View::of(&draft);
+        let nodes = draft.graph().node.iter();
+        let one = |node: &NodeProto| {
+            let channels = phases::joined_channels(&view, node)?;
+            Some((node.output.first()?.clone(), channels))
+        };
+        nodes.filter_map(one).collect()
+    }
+
     /// This model with the offers `taken` carried out, in whatever order they are given, and
     /// without what no output needs. It computes the same outputs from the same inputs, up to
     /// rounding, under the same names.

@@ -67,6 +67,13 @@ fn plan(view: &View<'_>, node: &NodeProto, form: Form) -> Option<Plan> {
     fits.then_some(Plan { layer, axes })
 }
 
+/// How many channels all phases of `node` have together, if it can be written as one convolution.
+pub(super) fn joined_channels(view: &View<'_>, node: &NodeProto) -> Option<usize> {
+    let Plan { layer, .. } = plan(view, node, Form::Joined)?;
+    let stride = |at: usize| usize::try_from(layer.axes[at].stride).ok();
+    layer.channels_out.checked_mul(stride(0)?)?.checked_mul(stride(1)?)
+}
+
 /// Whether `node` can be written in this form.
 pub(super) fn fits(view: &View<'_>, node: &NodeProto, form: Form) -> bool {
     plan(view, node, form).is_some()
