@@ -46,13 +46,12 @@ pub(super) fn run(args: &DemoArgs, json: bool) -> Result<()> {
     let stop = on_interrupt();
     let begun = Instant::now();
     std::fs::create_dir_all(&args.output).map_err(|e| Error::io(&args.output, "make", e))?;
-    let search =
-        Search {
-            explicit: args.ort.clone(),
-            install: true,
-            say: |line| eprintln!("{line}"),
-            ..Search::default()
-        };
+    let search = Search {
+        explicit: args.ort.clone(),
+        install: true,
+        say: |line| eprintln!("{line}"),
+        ..Search::default()
+    };
     let options = Options { search, ..Options::default() };
     let mut shown = Vec::new();
     for builtin in builtins() {

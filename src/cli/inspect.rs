@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use serde_json::{Value, json};
 
 use super::common::{EngineArgs, bytes, error_document, print, print_json, say, thousands};
+use super::inspect_providers;
 use crate::error::{Error, Kind, Result};
 use crate::generate::doctor::{self, Diagnosis, Finding, Severity};
 use crate::generate::infer::{self, Proposal, Question};
@@ -29,6 +30,9 @@ pub(super) struct InspectArgs {
     /// Write the recipe to this file
     #[arg(short, long, value_name = "TOML")]
     output: Option<PathBuf>,
+    /// Show what runs where instead, node by node; the target must be a recipe
+    #[arg(long, conflicts_with = "output")]
+    providers: bool,
     #[command(flatten)]
     engine: EngineArgs,
 }
@@ -42,6 +46,10 @@ struct Report {
 }
 
 pub(super) fn run(args: &InspectArgs, json: bool) -> Result<ExitCode> {
+    if args.providers {
+        inspect_providers::run(&args.target, &args.engine, json)?;
+        return Ok(ExitCode::SUCCESS);
+    }
     let report = examine(args)?;
     let failure = failure(&report);
     if let (Some(path), None) = (&args.output, &failure) {

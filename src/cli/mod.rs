@@ -9,6 +9,7 @@ mod demo;
 mod digest;
 mod directions;
 mod inspect;
+mod inspect_providers;
 mod preview;
 mod runtime;
 mod shell;

@@ -2,7 +2,9 @@
 
 use crate::error::{Result, ResultExt};
 use crate::graph::Model;
-use crate::runtime::{ModelSource, Placement, Runtime, Session, SessionOptions, Tensor, TensorView};
+use crate::runtime::{
+    ModelSource, Placement, Runtime, Session, SessionOptions, Tensor, TensorView,
+};
 use crate::sample::{BlockInputs, Column};
 
 use super::contract::Contract;
@@ -52,7 +54,8 @@ impl Generator {
                 Tensor::new(input.element, &shape).at(|| format!("input `{}`", input.name));
             inputs.push(tensor.at(name)?);
         }
-        let mut output = Tensor::new(contract.element, &output_shape(contract, rows_a_call))
+        let mut output = session
+            .new_output(contract.element, &output_shape(contract, rows_a_call))
             .at(|| format!("output `{}`", contract.output))
             .at(name)?;
         session.bind_output(&contract.output, &mut output).at(name)?;

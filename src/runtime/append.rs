@@ -61,11 +61,7 @@ pub(super) fn append(
 }
 
 /// What is set on `provider`: first what makes it exact and repeatable, then the user's own.
-fn settings(
-    provider: Provider,
-    options: &SessionOptions,
-    engines: Option<&Engines>,
-) -> Settings {
+fn settings(provider: Provider, options: &SessionOptions, engines: Option<&Engines>) -> Settings {
     let mut settings: Vec<(&str, String)> = match provider {
         Provider::OpenVino => vec![
             ("device_type", "CPU".into()),

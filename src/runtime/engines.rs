@@ -40,9 +40,8 @@ impl Engines {
         model: ModelSource<'_>,
         options: &SessionOptions,
     ) -> Result<Option<Self>> {
-        let builds = |provider: &&Provider| {
-            matches!(provider, Provider::TensorRt | Provider::TensorRtRtx)
-        };
+        let builds =
+            |provider: &&Provider| matches!(provider, Provider::TensorRt | Provider::TensorRtRtx);
         let Some(&provider) = options.providers.iter().find(builds) else { return Ok(None) };
         let device = ProviderOption::device(&options.provider_options, provider);
         let gpu = nvidia::driver(provider)?.identity(device)?;
@@ -50,8 +49,7 @@ impl Engines {
             Provider::TensorRt => nvidia::tensorrt_version()?.to_string(),
             _ => provider.package().map(|package| package.version()).unwrap_or_default().to_owned(),
         };
-        let parts =
-            [provider.name(), &library, runtime.version(), options.precision.name(), &gpu];
+        let parts = [provider.name(), &library, runtime.version(), options.precision.name(), &gpu];
         Self::held(&cache::engines()?, provider, &name(&parts, model)?).map(Some)
     }
 

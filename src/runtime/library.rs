@@ -225,9 +225,7 @@ fn check_exports(file: &object::File<'_>, entry: &str) -> Result<()> {
     match (has_entry, entry) {
         (true, ENTRY) => version.map_or(Ok(()), check_version),
         (true, _) => Ok(()),
-        (false, ENTRY) => {
-            Err(bad(format!("this is not ONNX Runtime: it has no function {ENTRY}")))
-        }
+        (false, ENTRY) => Err(bad(format!("this is not ONNX Runtime: it has no function {ENTRY}"))),
         (false, _) => Err(bad(format!("this is no plugin: it has no function {entry}"))),
     }
 }
@@ -273,7 +271,7 @@ mod tests {
     #[test]
     fn versions_are_compared_as_numbers() {
         assert!(check_version("1.31.1").is_ok());
-        assert!(check_version("1.22.0-dev").is_ok());
+        assert!(check_version("1.24.0-dev").is_ok());
         for version in ["1.9.0", "1.19.2", "0.31.0", "2.0.0", "", "1", "one.two"] {
             assert!(check_version(version).is_err(), "{version}");
         }

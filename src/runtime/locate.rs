@@ -265,10 +265,8 @@ mod tests {
 
     #[test]
     fn a_process_cannot_hold_two_builds() {
-        let search = |providers: &[Provider]| Search {
-            providers: providers.to_vec(),
-            ..Search::default()
-        };
+        let search =
+            |providers: &[Provider]| Search { providers: providers.to_vec(), ..Search::default() };
         let build = |providers: &[Provider]| search(providers).build();
         assert_eq!(build(&[]).unwrap(), Package::OnnxRuntime);
         assert_eq!(build(&[Provider::TensorRt, Provider::Cuda]).unwrap(), Package::Cuda);

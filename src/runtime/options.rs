@@ -171,7 +171,10 @@ mod tests {
     #[test]
     fn an_option_reads_back_and_an_unknown_one_names_the_known() {
         let option: ProviderOption = "cuda.device_id=1".parse().unwrap();
-        assert_eq!((option.provider(), option.key(), option.value()), (Provider::Cuda, DEVICE, "1"));
+        assert_eq!(
+            (option.provider(), option.key(), option.value()),
+            (Provider::Cuda, DEVICE, "1")
+        );
         assert_eq!(option.to_string(), "cuda.device_id=1");
         assert!(refused("cuda.device=1").contains("gpu_mem_limit"));
         assert!(refused("cpu.threads=2").contains("its options: none"));

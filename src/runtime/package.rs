@@ -218,6 +218,12 @@ impl Package {
         })
     }
 
+    /// Whether there is a wheel for this machine.
+    #[must_use]
+    pub fn is_pinned(self) -> bool {
+        self.pin().is_ok()
+    }
+
     /// The name of its folder in the cache.
     pub(super) fn folder(self) -> String {
         format!("{}-{}-{}-{}", self.name(), self.version(), consts::ARCH, consts::OS)
