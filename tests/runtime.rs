@@ -199,7 +199,7 @@ fn a_program_is_no_library() {
 fn an_old_version_is_named_with_the_one_that_is_needed() {
     let folder = folder();
     let message = refused(&impostor(&folder, "\"1.19.2\""));
-    assert_says(&message, "this is ONNX Runtime 1.19.2, and genset needs 1.22 or newer");
+    assert_says(&message, "this is ONNX Runtime 1.19.2, and genset needs 1.24 or newer");
 }
 
 #[test]
@@ -209,7 +209,7 @@ fn strange_answers_are_errors() {
     assert_says(&refused(&impostor(&folder, "\"\\xff\"")), "does not say which version");
     assert_says(&refused(&impostor(&folder, "\"new\"")), "ONNX Runtime `new`");
     assert_says(&refused(&impostor(&folder, "\"2.40.0\"")), "ONNX Runtime `2.40.0`");
-    assert_says(&refused(&impostor(&folder, "\"1.31.1\"")), "does not offer API 22");
+    assert_says(&refused(&impostor(&folder, "\"1.31.1\"")), "does not offer API 24");
     let path = compiled(&folder, "const void *OrtGetApiBase(void) { return 0; }\n");
     assert_says(&refused(&path), "offers no interface");
 }

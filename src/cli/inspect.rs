@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::common::{EngineArgs, bytes, error_document, print, print_json, say, thousands};
-use super::{inspect_precision, inspect_rewrites};
+use super::{inspect_precision, inspect_providers, inspect_rewrites};
 use crate::error::{Error, Kind, Result};
 use crate::generate::doctor::{self, Diagnosis, Finding, Severity};
 use crate::generate::infer::{self, Proposal, Question};
@@ -43,6 +43,9 @@ pub(super) struct InspectArgs {
     /// Images of which the precision is told
     #[arg(long, default_value_t = 1000, requires = "precision", value_parser = clap::value_parser!(u32).range(1..), value_name = "N")]
     images: u32,
+    /// Show what runs where instead, node by node; the target must be a recipe
+    #[arg(long, conflicts_with_all = ["output", "rewrites", "precision"])]
+    providers: bool,
     #[command(flatten)]
     engine: EngineArgs,
 }
@@ -63,6 +66,10 @@ pub(super) fn run(args: &InspectArgs, json: bool) -> Result<ExitCode> {
     }
     if args.precision {
         return inspect_precision::run(&args.target, options(), args.images as usize, json);
+    }
+    if args.providers {
+        inspect_providers::run(&args.target, &args.engine, json)?;
+        return Ok(ExitCode::SUCCESS);
     }
     let report = examine(args)?;
     let failure = failure(&report);

@@ -10,6 +10,7 @@ mod digest;
 mod directions;
 mod inspect;
 mod inspect_precision;
+mod inspect_providers;
 mod inspect_rewrites;
 mod log;
 mod preview;

@@ -6,7 +6,9 @@ use std::process::Command;
 use serde::Serialize;
 
 use super::common::{print, print_json};
-use crate::runtime::{Candidate, Origin, Package, Probe, Search, Verdict};
+use crate::runtime::{
+    Candidate, Origin, Package, Probe, ProviderDevice, ProviderOption, Search, Verdict,
+};
 use crate::{Error, Kind, Result, runtime};
 
 /// Show which ONNX Runtime is used, or install one
@@ -18,15 +20,15 @@ pub(crate) struct RuntimeArgs {
 
 #[derive(Debug, clap::Subcommand)]
 enum RuntimeVerb {
-    /// List every place that is looked at, in order, and what is there
+    /// List every place that is looked at, what is there, and what can be installed
     List {
         /// An ONNX Runtime library, or the folder that holds it
         #[arg(long, value_name = "PATH")]
         ort: Option<PathBuf>,
     },
-    /// Fetch a pinned ONNX Runtime through pip into genset's cache
+    /// Fetch a pinned ONNX Runtime or provider through pip into genset's cache
     Install {
-        /// What to install
+        /// onnxruntime, openvino, cuda or tensorrt-rtx
         #[arg(default_value = Package::OnnxRuntime.name())]
         name: String,
     },
@@ -76,11 +78,29 @@ struct Row {
     why: Option<String>,
     version: Option<String>,
     providers: Option<Vec<String>>,
+    /// What the installed plugins offer when this one is used.
+    devices: Option<Vec<ProviderDevice>>,
+    /// Why plugins could not be asked, if they could not.
+    plugin_error: Option<String>,
+}
+
+/// Something that `install` takes.
+#[derive(Debug, Serialize)]
+struct Installable {
+    /// What `install` calls it.
+    name: &'static str,
+    package: String,
+    about: &'static str,
+    /// Its library, if it is here.
+    path: Option<PathBuf>,
+    /// Whether there is one for this machine.
+    available: bool,
 }
 
 #[derive(Debug, Serialize)]
 struct List {
     candidates: Vec<Row>,
+    packages: Vec<Installable>,
     /// The index of the candidate that would be used.
     used: Option<usize>,
     /// The error with which every other verb would end, if none can be used.
@@ -89,7 +109,8 @@ struct List {
 
 fn list(ort: Option<PathBuf>, json: bool) -> Result<()> {
     let search = Search { explicit: ort, ..Search::default() };
-    let list = judge(runtime::candidates(&search));
+    let mut list = judge(runtime::candidates(&search));
+    list.packages = Package::choices().into_iter().map(installable).collect();
     if json {
         return print_json(&list);
     }
@@ -98,7 +119,7 @@ fn list(ort: Option<PathBuf>, json: bool) -> Result<()> {
 
 /// Loads every candidate that looks usable, each in a process of its own, and picks the first.
 fn judge(candidates: Vec<Candidate>) -> List {
-    let mut list = List { candidates: Vec::new(), used: None, error: None };
+    let mut list = List { candidates: Vec::new(), packages: Vec::new(), used: None, error: None };
     for Candidate { origin, path, verdict } in candidates {
         let mut row = Row {
             origin: origin.to_string(),
@@ -108,6 +129,8 @@ fn judge(candidates: Vec<Candidate>) -> List {
             why: None,
             version: None,
             providers: None,
+            devices: None,
+            plugin_error: None,
         };
         match verdict {
             Verdict::Absent(why) => row.why = Some(why),
@@ -117,6 +140,8 @@ fn judge(candidates: Vec<Candidate>) -> List {
                     row.verdict = "usable";
                     row.version = Some(probe.version);
                     row.providers = Some(probe.providers);
+                    row.devices = Some(probe.devices);
+                    row.plugin_error = probe.plugin_error;
                 }
                 Err(error) => refuse(&mut row, &error),
             },
@@ -130,6 +155,16 @@ fn judge(candidates: Vec<Candidate>) -> List {
         list.error = Some("no ONNX Runtime was found".into());
     }
     list
+}
+
+fn installable(package: Package) -> Installable {
+    Installable {
+        name: package.asked(),
+        package: package.to_string(),
+        about: package.about(),
+        path: runtime::installed(package),
+        available: package.is_pinned(),
+    }
 }
 
 fn refuse(row: &mut Row, error: &Error) {
@@ -183,6 +218,30 @@ fn table(list: &List) -> String {
             text.push_str("`genset runtime install` fetches one that works\n");
         }
         (None, None) => {}
+    }
+    text.push_str("\nwhat `genset runtime install NAME` fetches:\n\n");
+    for Installable { name, package, about, path, available } in &list.packages {
+        let state = match (path, available) {
+            (Some(_), _) => "installed",
+            (None, true) => "not installed",
+            (None, false) => "not for this machine",
+        };
+        text.push_str(&format!("  {name:<15} {state:<13} {package}: {about}\n"));
+    }
+    let used = list.used.and_then(|index| list.candidates.get(index));
+    if let Some(error) = used.and_then(|row| row.plugin_error.as_ref()) {
+        text.push_str(&format!("\nplugins cannot be asked for devices: {error}\n"));
+    }
+    let devices = used.and_then(|row| row.devices.as_deref()).unwrap_or_default();
+    if !devices.is_empty() {
+        text.push_str("\ndevices that plugins offer:\n\n");
+        for ProviderDevice { provider, kind, vendor } in devices {
+            text.push_str(&format!("  {provider} on {kind} by {vendor}\n"));
+        }
+    }
+    text.push_str("\nwhat --provider-option sets:\n\n");
+    for line in ProviderOption::table().lines() {
+        text.push_str(&format!("  {line}\n"));
     }
     text
 }

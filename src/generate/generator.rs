@@ -58,7 +58,8 @@ impl Generator {
                 Tensor::new(input.element, &shape).at(|| format!("input `{}`", input.name));
             inputs.push(tensor.at(name)?);
         }
-        let mut output = Tensor::new(contract.element, &output_shape(contract, rows_a_call))
+        let mut output = session
+            .new_output(contract.element, &output_shape(contract, rows_a_call))
             .at(|| format!("output `{}`", contract.output))
             .at(name)?;
         session.bind_output(&contract.output, &mut output).at(name)?;

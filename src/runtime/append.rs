@@ -147,7 +147,7 @@ fn dispatch(provider: Provider, settings: &Settings) -> Option<ExecutionProvider
         Provider::Nnapi => ep::NNAPI::default().build(),
         Provider::RkNpu => ep::RKNPU::default().build(),
         Provider::Tvm => ep::TVM::default().build(),
-        Provider::VsiNpu => ep::VSINPU::default().build(),
+        Provider::VsiNpu => ep::VSINPU.build(),
     })
 }
 

@@ -77,6 +77,12 @@ pub fn install(package: Package, say: &mut dyn FnMut(&str)) -> Result<PathBuf> {
     Ok(library)
 }
 
+/// The main library of `package`, if it is installed and looks sound.
+#[must_use]
+pub fn installed(package: Package) -> Option<PathBuf> {
+    sound(package, &cache::folder(package).ok()?).ok()
+}
+
 /// The main library of `package` in `folder`, if it looks as if it would load.
 pub(super) fn sound(package: Package, folder: &Path) -> Result<PathBuf> {
     let nothing = || library::bad(format!("{} holds no library", folder.display()));

@@ -40,7 +40,7 @@ mod session;
 mod tensor;
 
 pub use cache::cache_folder;
-pub use install::install;
+pub use install::{install, installed};
 pub use locate::{Candidate, Origin, Search, Verdict, candidates};
 pub use open::Runtime;
 pub use options::ProviderOption;
@@ -55,7 +55,7 @@ pub use tensor::{Tensor, TensorView};
 
 use crate::error::{Error, Kind};
 
-/// The oldest ONNX Runtime that this build can use: 1.22, as 1.`OLDEST_MINOR`.
+/// The oldest ONNX Runtime that this build can use: 1.24, as 1.`OLDEST_MINOR`.
 const OLDEST_MINOR: u32 = ort::MINOR_VERSION;
 
 /// The next step for every error that a working library would cure.

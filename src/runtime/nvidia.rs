@@ -28,13 +28,17 @@ pub(super) struct Driver {
 /// # Errors
 /// [`Kind::Provider`] if there is none, or it finds no GPU.
 pub(super) fn driver(provider: Provider) -> Result<Driver> {
+    driver_at(provider, DRIVER)
+}
+
+fn driver_at(provider: Provider, file: &str) -> Result<Driver> {
     let missing = |why: String| {
         Error::new(Kind::Provider, format!("provider `{provider}` needs an NVIDIA GPU: {why}"))
             .help("install the GPU's driver, or use --provider cpu")
     };
     // SAFETY: loading runs the initialisers of the driver that this system installed.
-    let library = unsafe { Library::new(DRIVER) }
-        .map_err(|_| missing(format!("its driver ({DRIVER}) is not here")))?;
+    let library = unsafe { Library::new(file) }
+        .map_err(|_| missing(format!("its driver ({file}) is not here")))?;
     let says = |name: &[u8], code: c_int| match code {
         0 => Ok(()),
         code => Err(missing(format!("{} gives {code}", String::from_utf8_lossy(name)))),
@@ -49,7 +53,7 @@ pub(super) fn driver(provider: Provider) -> Result<Driver> {
         let (Ok(init), Ok(get_version), Ok(get_count)) =
             (init, ask(b"cuDriverGetVersion"), ask(b"cuDeviceGetCount"))
         else {
-            return Err(missing(format!("{DRIVER} is not its driver")));
+            return Err(missing(format!("{file} is not its driver")));
         };
         says(b"cuInit", init(0))?;
         says(b"cuDriverGetVersion", get_version(&raw mut version))?;
@@ -115,4 +119,53 @@ pub(super) fn tensorrt_version() -> Result<c_int> {
     // It stays: the provider uses it until the process ends.
     std::mem::forget(library);
     Ok(version)
+}
+
+/// The driver is played by a library made from C.
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use super::*;
+    use std::process::Command;
+
+    fn fake(folder: &tempfile::TempDir, gpus: u32) -> String {
+        let (input, output) = (folder.path().join("fake.c"), folder.path().join("libfake.so"));
+        let source = format!(
+            "#include <string.h>\n\
+             int cuInit(unsigned flags) {{ return 0; }}\n\
+             int cuDriverGetVersion(int *v) {{ *v = 13000; return 0; }}\n\
+             int cuDeviceGetCount(int *n) {{ *n = {gpus}; return 0; }}\n\
+             int cuDeviceGet(int *d, int i) {{ *d = i; return i < {gpus} ? 0 : 101; }}\n\
+             int cuDeviceGetName(char *out, int size, int d)\n\
+             {{ strncpy(out, d ? \"NVIDIA Other\" : \"NVIDIA First\", size); return 0; }}\n"
+        );
+        std::fs::write(&input, source).unwrap();
+        let made = Command::new("cc")
+            .args(["-shared", "-fPIC", "-o"])
+            .args([&output, &input])
+            .status()
+            .expect("cc links every Rust program, so it is here");
+        assert!(made.success());
+        output.to_str().unwrap().to_owned()
+    }
+
+    #[test]
+    fn a_gpu_is_known_by_its_name_and_driver() {
+        let folder = tempfile::tempdir().unwrap();
+        let driver = driver_at(Provider::Cuda, &fake(&folder, 2)).unwrap();
+        assert_eq!(driver.identity(0).unwrap(), "NVIDIA First-13000");
+        assert_eq!(driver.identity(1).unwrap(), "NVIDIA Other-13000");
+        let error = driver.identity(2).unwrap_err().to_string();
+        assert!(error.contains("no NVIDIA GPU 2"), "{error}");
+    }
+
+    #[test]
+    fn without_a_driver_or_a_gpu_the_provider_says_so() {
+        let folder = tempfile::tempdir().unwrap();
+        let error = driver_at(Provider::TensorRt, &fake(&folder, 0)).unwrap_err().to_string();
+        assert!(error.contains("`tensorrt` needs an NVIDIA GPU: its driver finds none"), "{error}");
+        let error = driver_at(Provider::Cuda, "/no/libcuda.so.1").unwrap_err().to_string();
+        assert!(error.contains("(/no/libcuda.so.1) is not here"), "{error}");
+        let other = std::env::current_exe().unwrap();
+        assert!(driver_at(Provider::Cuda, other.to_str().unwrap()).is_err());
+    }
 }

@@ -192,8 +192,8 @@ fn same_file(a: &Path, b: &Path) -> bool {
 }
 
 fn nothing_found(search: &Search, passed_over: &[String]) -> Error {
-    // A provider with a build of its own is what is missing, whatever else is there.
-    let missing = search.providers.iter().find(|provider| provider.build().is_some());
+    // A provider with a package of its own brings its ONNX Runtime along.
+    let missing = search.providers.iter().find(|provider| provider.is_packaged());
     let (kind, mut message, help) = match missing {
         Some(provider) => (
             Kind::Provider,

@@ -69,7 +69,7 @@ pub(super) fn all_devices(runtime: &Runtime) -> Result<Vec<ProviderDevice>> {
     for (_, provider) in Provider::ALL {
         let plugin = provider.package().filter(|package| package.plugin().is_some());
         let Some(package) = plugin else { continue };
-        if install::sound(package, &cache::folder(package)?).is_ok() {
+        if install::installed(package).is_some() {
             all.extend(offered(runtime, provider)?.iter().map(describe));
         }
     }

@@ -25,12 +25,6 @@ pub fn check_precision(providers: &[Provider], precision: Precision) -> Result<(
 fn check(provider: Provider, precision: Precision) -> Result<()> {
     use Precision::{Bf16, F16, F32};
     match (provider, precision) {
-        // TensorRT takes f32 for TF32 unless this is set, and ONNX Runtime has no option for it.
-        (Provider::TensorRt | Provider::TensorRtRtx, F32) if !tf32_is_off() => Err(Error::new(
-            Kind::Provider,
-            format!("provider `{provider}` would compute f32 in TF32"),
-        )
-        .help("start genset with NVIDIA_TF32_OVERRIDE=0 in its environment")),
         (Provider::OpenVino, Bf16) if !has_bf16() => Err(Error::new(
             Kind::Provider,
             "provider `openvino` cannot compute in bf16: this processor has no instructions for it",
@@ -53,13 +47,31 @@ fn check(provider: Provider, precision: Precision) -> Result<()> {
     }
 }
 
+/// Fails if one of `providers` would take another precision than it was asked for unless the
+/// environment says otherwise.
+///
+/// TensorRT computes f32 in TF32 where the GPU has it, and ONNX Runtime has no option against it.
+/// The variable is read when its libraries are loaded, so it cannot be set from here.
+///
+/// # Errors
+/// [`Kind::Provider`] with the variable to set.
+pub(super) fn check_environment(providers: &[Provider], precision: Precision) -> Result<()> {
+    let off = std::env::var_os("NVIDIA_TF32_OVERRIDE").is_some_and(|value| value == "0");
+    let would = |provider: &&Provider| {
+        matches!(provider, Provider::TensorRt | Provider::TensorRtRtx)
+            && precision == Precision::F32
+            && !off
+    };
+    providers.iter().find(would).map_or(Ok(()), |provider| {
+        let message = format!("provider `{provider}` would compute f32 in TF32");
+        Err(Error::new(Kind::Provider, message)
+            .help("start genset with NVIDIA_TF32_OVERRIDE=0 in its environment"))
+    })
+}
+
 fn cannot(provider: Provider, precision: Precision) -> Error {
     let message = format!("provider `{provider}` cannot compute in {}", precision.name());
     Error::new(Kind::Provider, message)
-}
-
-fn tf32_is_off() -> bool {
-    std::env::var_os("NVIDIA_TF32_OVERRIDE").is_some_and(|value| value == "0")
 }
 
 /// Whether OpenVINO computes in bf16 when it is told to; without these it takes f32 in silence.
@@ -108,8 +120,12 @@ mod tests {
 
     #[test]
     fn tf32_is_not_f32() {
-        if !tf32_is_off() {
-            let text = refused(&[Provider::TensorRt], Precision::F32);
+        check_environment(&[Provider::Cuda], Precision::F32).unwrap();
+        check_environment(&[Provider::TensorRt], Precision::F16).unwrap();
+        // Nothing in this process sets it.
+        if std::env::var_os("NVIDIA_TF32_OVERRIDE").is_none() {
+            let error = check_environment(&[Provider::Cpu, Provider::TensorRt], Precision::F32);
+            let text = error.unwrap_err().to_string();
             assert!(text.contains("NVIDIA_TF32_OVERRIDE=0"), "{text}");
         }
     }

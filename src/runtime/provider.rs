@@ -5,7 +5,7 @@ use std::path::Path;
 use std::str::FromStr;
 
 use super::package::Package;
-use super::{Runtime, cache, install, library, nvidia, plugin};
+use super::{Runtime, install, library, nvidia, plugin};
 use crate::error::{Error, Kind, Result};
 
 /// Where a generator runs.
@@ -112,10 +112,14 @@ impl Provider {
         }
     }
 
+    /// Whether it has a package that is more than the ONNX Runtime which everyone has.
+    pub(super) fn is_packaged(self) -> bool {
+        self.package().is_some_and(|package| package != Package::OnnxRuntime)
+    }
+
     /// The whole ONNX Runtime that it comes with, if it is neither in every build nor a plugin.
     pub(super) fn build(self) -> Option<Package> {
-        self.package()
-            .filter(|package| *package != Package::OnnxRuntime && package.plugin().is_none())
+        self.package().filter(|package| self.is_packaged() && package.plugin().is_none())
     }
 
     /// Whether the ONNX Runtime at `library`, which is not loaded yet, can have this provider.
@@ -142,7 +146,7 @@ impl Provider {
     fn require_plugin(self, runtime: &Runtime, there: &[String]) -> Result<()> {
         let plugin = self.package().filter(|package| package.plugin().is_some());
         let Some(package) = plugin else { return Err(self.absent(runtime, there)) };
-        if install::sound(package, &cache::folder(package)?).is_err() {
+        if install::installed(package).is_none() {
             return Err(self.absent(runtime, there));
         }
         if self == Self::TensorRtRtx {
@@ -163,7 +167,7 @@ impl Provider {
             there.join(", ")
         );
         let help = match self.build() {
-            Some(package) if cache::folder(package).is_ok_and(|folder| folder.exists()) => {
+            Some(package) if install::installed(package).is_some() => {
                 format!(
                     "{package} is installed and has it; one process holds one ONNX Runtime, so \
                      let it be opened first: name no other by --ort, GENSET_ORT or ORT_DYLIB_PATH"

@@ -3,6 +3,7 @@
 //! `Session::run` needs `&mut self`: one session a thread. A session that is bound writes its
 //! output to the same tensor at every run, so the hot path allocates nothing.
 
+use ort::memory::{AllocationDevice, Allocator, AllocatorType, MemoryInfo, MemoryType};
 use ort::session::builder::{GraphOptimizationLevel, SessionBuilder};
 use ort::session::{IoBinding, SessionInputValue};
 
@@ -10,7 +11,7 @@ use super::append::append;
 use super::engines::Engines;
 use super::options::ProviderOption;
 use super::placement::{self, Placement};
-use super::precision::check_precision;
+use super::precision::{check_environment, check_precision};
 use super::provider::Provider;
 use super::tensor::{Tensor, element_of};
 use super::{Runtime, failed};
@@ -87,6 +88,8 @@ pub struct Session {
     inner: ort::session::Session,
     binding: IoBinding,
     has_placements: bool,
+    /// The NVIDIA GPU that makes the outputs, if one does.
+    gpu: Option<i32>,
 }
 
 impl Session {
@@ -106,6 +109,7 @@ impl Session {
         for provider in &options.providers {
             provider.require(runtime)?;
         }
+        check_environment(&options.providers, options.precision)?;
         let engines = Engines::of(runtime, model, options)?;
         let builder =
             builder(runtime, options).map_err(|e| failed(&e, "cannot set session options"))?;
@@ -132,7 +136,12 @@ impl Session {
             Error::new(Kind::Model, format!("ONNX Runtime cannot load the model: {reason}"))
         })?;
         let binding = inner.create_binding().map_err(|e| failed(&e, "cannot bind"))?;
-        Ok(Self { inner, binding, has_placements: options.placements })
+        let on_gpu = |provider: &&Provider| matches!(provider, Provider::Cuda | Provider::TensorRt);
+        let gpu = options.providers.iter().find(on_gpu).map(|provider| {
+            let device = ProviderOption::device(&options.provider_options, *provider);
+            i32::try_from(device).unwrap_or_default()
+        });
+        Ok(Self { inner, binding, has_placements: options.placements, gpu })
     }
 
     /// The inputs that must be fed.
@@ -145,6 +154,28 @@ impl Session {
     #[must_use]
     pub fn outputs(&self) -> Vec<Port> {
         self.inner.outputs().iter().map(port).collect()
+    }
+
+    /// A tensor to bind an output to: in pinned host memory if the session is on an NVIDIA GPU,
+    /// which copies there without a detour, and in ordinary memory otherwise.
+    ///
+    /// # Errors
+    /// As [`Tensor::new`].
+    pub fn new_output(&self, element: Element, shape: &[usize]) -> Result<Tensor> {
+        let Some(gpu) = self.gpu else { return Tensor::new(element, shape) };
+        let info = MemoryInfo::new(
+            AllocationDevice::CUDA_PINNED,
+            gpu,
+            AllocatorType::Device,
+            MemoryType::CPUOutput,
+        );
+        // Pinned memory is scarce and changes no byte: ordinary memory takes its place.
+        match info.and_then(|info| Allocator::new(&self.inner, info)) {
+            Ok(allocator) => {
+                Tensor::new_in(&allocator, element, shape).or_else(|_| Tensor::new(element, shape))
+            }
+            Err(_) => Tensor::new(element, shape),
+        }
     }
 
     /// Binds an input to what `tensor` holds now. A provider with memory of its own copies at this
@@ -180,7 +211,12 @@ impl Session {
     /// [`Kind::Model`] with the runtime's reason.
     pub fn run(&mut self) -> Result<()> {
         let run = self.inner.run_binding(&self.binding);
-        run.map(drop).map_err(|e| run_failed(e.message()))
+        run.map(drop).map_err(|e| run_failed(e.message()))?;
+        if self.gpu.is_some() {
+            // Copies into pinned memory return before they are done.
+            self.binding.synchronize_outputs().map_err(|e| run_failed(e.message()))?;
+        }
+        Ok(())
     }
 
     /// Runs on `inputs` and returns the output `name` in memory of its own, whatever its shape.

@@ -66,8 +66,13 @@ impl Tensor {
     /// [`Kind::Model`] for element types that images and latents do not come in,
     /// [`Kind::Runtime`] if memory is short.
     pub fn new(element: Element, shape: &[usize]) -> Result<Self> {
+        Self::new_in(&Allocator::default(), element, shape)
+    }
+
+    /// A tensor in memory that `allocator` gives and the CPU can read and write.
+    pub(super) fn new_in(allocator: &Allocator, element: Element, shape: &[usize]) -> Result<Self> {
         let dims: Vec<i64> = shape.iter().map(|d| i64::try_from(*d).unwrap_or(i64::MAX)).collect();
-        let value = DynTensor::new(&Allocator::default(), runtime_type(element)?, dims)
+        let value = DynTensor::new(allocator, runtime_type(element)?, dims)
             .map_err(|e| failed(&e, format!("cannot allocate {element} {shape:?}")))?;
         Ok(Self { value, element, shape: shape.to_vec() })
     }

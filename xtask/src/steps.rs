@@ -3,7 +3,7 @@
 use std::process::{Command, ExitCode};
 use std::time::{Duration, Instant};
 
-use genset::runtime::{Runtime, Search};
+use genset::runtime::{Package, Runtime, Search};
 
 use crate::{Outcome, call, command, python, works};
 
@@ -25,6 +25,11 @@ pub(crate) const STEPS: &[Step] = &[
     Step { name: "doc", about: "documentation builds without a warning (rustdoc)", run: doc },
     Step { name: "runtime", about: "ONNX Runtime is here, or is installed", run: runtime },
     Step { name: "test", about: "unit and integration tests, model checks", run: test },
+    Step {
+        name: "openvino",
+        about: "the OpenVINO provider is installed, and agrees with the CPU",
+        run: openvino,
+    },
     Step { name: "doctest", about: "examples in the documentation", run: doctest },
     Step {
         name: "python",
@@ -116,6 +121,18 @@ fn runtime() -> Outcome {
 
 fn test() -> Outcome {
     call(cargo().args(["test", "--workspace", "--lib", "--bins", "--tests"]))
+}
+
+/// The other provider that runs on any machine with x86-64, whoever made its processor.
+fn openvino() -> Outcome {
+    if !Package::named("openvino").is_ok_and(Package::is_pinned) {
+        println!("nothing to do: there is no OpenVINO provider for this machine");
+        return Ok(());
+    }
+    call(
+        cargo().args(["run", "--quiet", "--bin", "genset", "--", "runtime", "install", "openvino"]),
+    )?;
+    call(cargo().args(["test", "--test", "providers", "--", "--include-ignored"]))
 }
 
 fn doctest() -> Outcome {
