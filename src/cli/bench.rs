@@ -8,6 +8,7 @@ use super::common::{
 };
 use crate::bench::{self, Report, Settings};
 use crate::error::Result;
+use crate::load::CacheStatistics;
 
 /// Measure images a second against the bare generator
 ///
@@ -82,7 +83,7 @@ ceiling       {:>12} images/s   the bare generator, {} session(s)
 efficiency    {:>12.1} %
 wait          {:>12.2} ms         median; 95 % {:.2}, 99 % {:.2}
 first batch   {:>12.0} ms
-limited by    {:>12}            µs an image: latents {:.2}, generator {:.2}, views {:.2}
+{}limited by    {:>12}            µs an image: latents {:.2}, generator {:.2}, views {:.2}
 peak memory   {:>12}
 settings      batch {}, {} view(s), block {}, {} worker(s), prefetch {}, ONNX Runtime {}
 ",
@@ -96,6 +97,7 @@ settings      batch {}, {} view(s), block {}, {} worker(s), prefetch {}, ONNX Ru
         wait.p95,
         wait.p99,
         report.first_batch_ms,
+        report.cache.map_or_else(String::new, |cache| echoes(report.unique_ratio, &cache)),
         report.limiting_stage,
         stages.latents,
         stages.generator,
@@ -107,6 +109,23 @@ settings      batch {}, {} view(s), block {}, {} worker(s), prefetch {}, ONNX Ru
         report.workers,
         report.prefetch,
         report.runtime,
+    )
+}
+
+/// What came of `[cache]`.
+fn echoes(unique_ratio: f64, cache: &CacheStatistics) -> String {
+    format!(
+        "\
+unique        {:>12.1} %          of the samples; the others come again
+cache         {:>12} blocks     from it ({} from disk); {} generated, {} of them again; holds {}, {} on disk
+",
+        unique_ratio * 100.0,
+        cache.hits,
+        cache.hits_on_disk,
+        cache.misses,
+        cache.regenerated,
+        bytes(cache.memory_bytes),
+        bytes(cache.disk_bytes),
     )
 }
 

@@ -83,6 +83,20 @@ pub struct CacheStatistics {
     pub disk_bytes: u64,
 }
 
+impl CacheStatistics {
+    /// What has happened since `earlier` statistics of the same cache; bytes are those of now.
+    #[must_use]
+    pub fn since(&self, earlier: &Self) -> Self {
+        Self {
+            hits: self.hits.saturating_sub(earlier.hits),
+            hits_on_disk: self.hits_on_disk.saturating_sub(earlier.hits_on_disk),
+            misses: self.misses.saturating_sub(earlier.misses),
+            regenerated: self.regenerated.saturating_sub(earlier.regenerated),
+            ..*self
+        }
+    }
+}
+
 impl Statistics {
     /// The part of the delivered samples that had not been delivered before, 0 to 1. 1 before the
     /// first batch.
@@ -90,6 +104,34 @@ impl Statistics {
     #[allow(clippy::cast_precision_loss)]
     pub fn unique_ratio(&self) -> f64 {
         if self.samples == 0 { 1.0 } else { self.unique as f64 / self.samples as f64 }
+    }
+
+    /// Images that the generator made a second.
+    #[must_use]
+    #[allow(clippy::cast_precision_loss)]
+    pub fn generated_per_second(&self) -> f64 {
+        let seconds = self.elapsed.as_secs_f64();
+        if seconds > 0.0 { self.generated as f64 / seconds } else { 0.0 }
+    }
+
+    /// What has happened since `earlier` statistics of the same loader.
+    #[must_use]
+    pub fn since(&self, earlier: &Self) -> Self {
+        Self {
+            elapsed: self.elapsed.saturating_sub(earlier.elapsed),
+            latents: self.latents.saturating_sub(earlier.latents),
+            planner_blocked: self.planner_blocked.saturating_sub(earlier.planner_blocked),
+            generator: self.generator.saturating_sub(earlier.generator),
+            views: self.views.saturating_sub(earlier.views),
+            workers_idle: self.workers_idle.saturating_sub(earlier.workers_idle),
+            consumer_waited: self.consumer_waited.saturating_sub(earlier.consumer_waited),
+            samples: self.samples.saturating_sub(earlier.samples),
+            images: self.images.saturating_sub(earlier.images),
+            calls: self.calls.saturating_sub(earlier.calls),
+            generated: self.generated.saturating_sub(earlier.generated),
+            unique: self.unique.saturating_sub(earlier.unique),
+            cache: self.cache.map(|cache| cache.since(&earlier.cache.unwrap_or_default())),
+        }
     }
 
     /// The stage that the others wait for.
