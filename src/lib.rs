@@ -37,7 +37,7 @@
 //! | room | what it does |
 //! |---|---|
 //! | [`recipe`] | what the dataset is: TOML in, a checked recipe and its digest out |
-//! | [`sample`] | index to plan: counter-based random numbers, latents and their moves, walks, pools, classes, pixel steps |
+//! | [`sample`] | index to plan: counter-based random numbers, latents and their moves, walks, pools, classes, pixel steps, echoes |
 //! | [`graph`] | ONNX models as values: read, checked, asked; the linear layers that read a latent |
 //! | [`runtime`] | ONNX Runtime: found or installed; sessions and tensors |
 //! | [`generate`] | latents to images: contract, generator, doctor |

@@ -19,8 +19,9 @@ fn examples() -> Vec<PathBuf> {
     recipes
 }
 
-/// The settings of Jahanian et al. (2022), multi-crop, and what the benchmarks stream.
-const SETTINGS: [&str; 10] = [
+/// The settings of Jahanian et al. (2022), multi-crop, echoes, and what the benchmarks stream.
+const SETTINGS: [&str; 11] = [
+    "digits-echo",
     "fashion-simclr",
     "latent-only",
     "latent-pixel",

@@ -7,6 +7,7 @@ use super::ceiling::Ceiling;
 use super::report::{Occupancies, Report, Shares, StageTimes, WaitMs, median, peak_rss_bytes};
 use crate::error::{Error, Kind, Result};
 use crate::load::{Dataset, Loader, LoaderBuilder, Statistics, Stop};
+use crate::sample::Echo;
 
 /// Batches that are not counted.
 const WARM_UP: usize = 4;
@@ -58,20 +59,36 @@ pub fn run(
     let mut statistics = Statistics::default();
     let total = settings.rounds * 2;
     let views = &dataset.recipe().views;
-    // Of each delivered image.
+    // Of each delivered image that is no echo.
     let made = f64::from(views.rows()) / f64::from(views.count());
+    let (mut generated, mut different) = (Vec::new(), (0, 0));
+    // A loader with echoes stays, as it has what it needs for them; any other would prefetch while
+    // the ceiling is measured, and is made anew for each round.
+    let mut staying = match dataset.recipe().cache {
+        Some(_) => Some(with_every_echo(endless()?, dataset)?),
+        None => None,
+    };
+    let before = staying.as_ref().map(Loader::statistics);
     for round in 0..settings.rounds {
         ceilings.push(ceiling.measure(settings.round, stop)?);
         progress(2 * round + 1, total);
-        // A new loader each time: one that stays would prefetch while the ceiling is measured.
-        let mut loader = endless()?;
-        let (rate, delivered) = consume(&mut loader, settings, &mut waits)?;
+        let (mut loader, echoes) = match staying.take() {
+            Some(loader) => (loader, true),
+            None => (endless()?, false),
+        };
+        // What has been prefetched meanwhile is not counted.
+        let warm_up = if echoes { WARM_UP + prefetch } else { WARM_UP };
+        let (rate, delivered) = consume(&mut loader, settings, warm_up, &mut waits)?;
         rates.push(rate);
+        generated.push(if echoes { delivered.generated_per_second() } else { rate * made });
+        different = (different.0 + delivered.unique, different.1 + delivered.samples);
         statistics = delivered;
-        drop(loader);
+        staying = echoes.then_some(loader);
         progress(2 * round + 2, total);
-        ratios.push(rates[round] * made / ceilings[round]);
+        ratios.push(generated[round] / ceilings[round]);
     }
+    let cache =
+        staying.zip(before).and_then(|(loader, before)| loader.statistics().since(&before).cache);
     let images_per_second = median(&mut rates);
     #[allow(clippy::cast_precision_loss)]
     let image_bytes = dataset.sample_bytes() as f64 / f64::from(views.count());
@@ -79,7 +96,10 @@ pub fn run(
         recipe: dataset.recipe().name.clone(),
         digest: dataset.digest().to_string(),
         images_per_second,
-        generated_images_per_second: images_per_second * made,
+        generated_images_per_second: median(&mut generated),
+        unique_ratio: Statistics { unique: different.0, samples: different.1, ..statistics }
+            .unique_ratio(),
+        cache,
         ceiling_images_per_second: median(&mut ceilings),
         efficiency: median(&mut ratios),
         bytes_per_second: images_per_second * image_bytes,
@@ -109,14 +129,24 @@ fn next(loader: &mut Loader) -> Result<crate::load::Batch> {
     })
 }
 
-/// Images a second delivered in one round, once the first batches have brought the pipeline into
+/// Streams until every round of the dataset has all of its echoes, or to the dataset's end.
+fn with_every_echo(mut loader: Loader, dataset: &Dataset) -> Result<Loader> {
+    let steady = Echo::of(dataset.recipe()).steady();
+    while loader.state().epoch == 0 && loader.state().next < steady {
+        next(&mut loader)?;
+    }
+    Ok(loader)
+}
+
+/// Images a second delivered in one round, once `warm_up` batches have brought the pipeline into
 /// its steady state, and what the loader did in that time.
 fn consume(
     loader: &mut Loader,
     settings: &Settings,
+    warm_up: usize,
     waits: &mut Vec<Duration>,
 ) -> Result<(f64, Statistics)> {
-    for _ in 0..WARM_UP {
+    for _ in 0..warm_up {
         next(loader)?;
         thread::sleep(settings.consumer);
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use crate::generate::execution::Edit;
-use crate::load::{Queues, Statistics};
+use crate::load::{CacheStatistics, Queues, Statistics};
 
 /// The result of [`run`](super::run). Rates are medians over the rounds.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -19,6 +19,10 @@ pub struct Report {
     /// Images a second that the generator made of them: fewer where views share one, as those do
     /// that keep the anchor latent.
     pub generated_images_per_second: f64,
+    /// Delivered samples that had not been delivered before, 0 to 1: less than 1 with echoes.
+    pub unique_ratio: f64,
+    /// What came of keeping generated blocks, since every echo was there; of a recipe with `[cache]`.
+    pub cache: Option<CacheStatistics>,
     /// Images a second of the bare generator sessions.
     pub ceiling_images_per_second: f64,
     /// The median over the rounds of generated images by those of the bare generator.

@@ -9,7 +9,7 @@ use super::common::{
 use super::inspect_rewrites;
 use crate::bench::{self, Occupancy, Report, Settings};
 use crate::error::Result;
-use crate::load::{Monitor, Stage};
+use crate::load::{CacheStatistics, Monitor, Stage};
 
 /// Measure images a second against the bare generator
 ///
@@ -103,7 +103,7 @@ ceiling       {:>12} images/s   the bare generator, {} session(s)
 efficiency    {:>12.1} %
 wait          {:>12.2} ms         median; 95 % {:.2}, 99 % {:.2}
 first batch   {:>12.0} ms
-limited by    {:>12}            {}
+{}limited by    {:>12}            {}
 stages        {:>12}            µs an image: latents {:.2}, generator {:.2}, views {:.2}
 waiting       {:>12.1} %         the consumer; workers {:.1} %, planner {:.1} % for room, {:.1} % for workers
 queues        {:>12}            batches ready; jobs {}, events {}, samples under way {}
@@ -121,6 +121,7 @@ rewrites      {}
         wait.p95,
         wait.p99,
         report.first_batch_ms,
+        report.cache.map_or_else(String::new, |cache| echoes(report.unique_ratio, &cache)),
         report.limiting_stage,
         advice.map_or("", |stage| stage.advice()),
         "",
@@ -143,6 +144,23 @@ rewrites      {}
         report.prefetch,
         report.runtime,
         inspect_rewrites::summary(&report.rewrites),
+    )
+}
+
+/// What came of `[cache]`.
+fn echoes(unique_ratio: f64, cache: &CacheStatistics) -> String {
+    format!(
+        "\
+unique        {:>12.1} %          of the samples; the others come again
+cache         {:>12} blocks     from it ({} from disk); {} generated, {} of them again; holds {}, {} on disk
+",
+        unique_ratio * 100.0,
+        cache.hits,
+        cache.hits_on_disk,
+        cache.misses,
+        cache.regenerated,
+        bytes(cache.memory_bytes),
+        bytes(cache.disk_bytes),
     )
 }
 

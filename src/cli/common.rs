@@ -113,6 +113,9 @@ pub(super) struct LoaderArgs {
     /// Threads that share the making of views beside the workers; for generators on a device
     #[arg(long, default_value_t = 0, value_name = "N", value_parser = clap::value_parser!(u16).range(0..=1024), help_heading = "Loader")]
     pub view_threads: u16,
+    /// Where the temporary file of a recipe with cache.disk is [default: the system's folder]
+    #[arg(long, value_name = "DIR", help_heading = "Loader")]
+    pub cache_folder: Option<PathBuf>,
     /// MiB that batches under way may take
     #[arg(long, default_value_t = 512, value_name = "MIB", help_heading = "Loader")]
     pub memory: u64,
@@ -125,6 +128,10 @@ impl LoaderArgs {
             .prefetch(self.prefetch)
             .view_threads(usize::from(self.view_threads))
             .memory(self.memory.saturating_mul(1 << 20));
+        let builder = match &self.cache_folder {
+            Some(folder) => builder.cache_folder(folder),
+            None => builder,
+        };
         match self.workers {
             Some(workers) => builder.workers(workers),
             None => builder,

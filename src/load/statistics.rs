@@ -150,6 +150,14 @@ impl Statistics {
         if self.samples == 0 { 1.0 } else { self.unique as f64 / self.samples as f64 }
     }
 
+    /// Images that the generator made a second.
+    #[must_use]
+    #[allow(clippy::cast_precision_loss)]
+    pub fn generated_per_second(&self) -> f64 {
+        let seconds = self.elapsed.as_secs_f64();
+        if seconds > 0.0 { self.generated as f64 / seconds } else { 0.0 }
+    }
+
     /// What the rest of the pipeline waits for.
     #[must_use]
     pub fn limiting_stage(&self) -> Stage {

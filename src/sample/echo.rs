@@ -163,6 +163,30 @@ mod tests {
         assert_eq!((order.steady(), order.blocks_kept()), (0, 0));
     }
 
+    /// What `docs/echo.md` says of ranks: with whole rounds in a batch, and steps that divide a
+    /// spread's worth of rounds, all deliveries of a block are of one rank.
+    #[test]
+    fn ranks_that_fit_keep_to_their_own_sources() {
+        let keeps = |block, factor, spread, batch, world| {
+            let order = echo(block, factor, spread);
+            let mut rank_of = HashMap::new();
+            let begin = order.steady();
+            (begin..begin + 4 * factor * spread * block).step_by(8).all(|index| {
+                let rank = index / batch % world;
+                let source = order.source(index).index;
+                *rank_of.entry(source).or_insert(rank) == rank
+            })
+        };
+        for world in [1, 2, 4, 8] {
+            for batch in [128, 256, 512] {
+                assert!(keeps(32, 4, 128, batch, world), "{world} × {batch}");
+            }
+        }
+        assert!(!keeps(32, 4, 128, 96, 2), "not whole rounds");
+        assert!(!keeps(32, 4, 128, 256, 3), "a step that divides nothing");
+        assert!(!keeps(32, 4, 127, 128, 2), "nor this");
+    }
+
     proptest! {
         /// Every sample is delivered exactly `echo` times, a fixed number of rounds apart, in the
         /// order of its echoes; and every block that is delivered was fresh before it is an echo.

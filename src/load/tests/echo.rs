@@ -92,7 +92,9 @@ fn whoever_is_too_early_for_an_echo_makes_it_again_and_it_is_counted() {
         let did = take_all(&stream, &mut loader);
         let blocks = stream.echo.unique(SAMPLES).div_ceil(BLOCK.into());
         assert_eq!(made.load(Ordering::SeqCst), did.misses);
-        assert_eq!(did.misses, blocks + did.regenerated, "{workers} workers");
+        // An echo that was made before its first delivery may serve that one.
+        let most = blocks + did.regenerated;
+        assert!((blocks..=most).contains(&did.misses), "{workers} workers: {did:?}");
         assert_eq!(did.misses + did.hits, SAMPLES / u64::from(BLOCK));
         assert!(did.memory_bytes <= 5 * BYTES);
         assert!(workers > 1 || did.regenerated == 0, "one worker is never too early");
