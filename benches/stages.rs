@@ -132,7 +132,7 @@ fn hand_over(criterion: &mut Criterion) {
     let model = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/models/channels-1.onnx");
     std::fs::copy(model, folder.path().join("g.onnx")).expect("a model");
     let text = "samples = \"endless\"\n[generator]\nmodel = \"g.onnx\"\nblock = 32\n\
-                inputs.z = { role = \"latent\" }\noutput = { range = [-1, 1] }\n";
+                inputs.z = { role = \"latent\" }\noutput = { layout = \"NCHW\", range = [-1, 1] }\n";
     let recipe = Recipe::parse(text, "bench", folder.path()).expect("a valid recipe");
     let dataset = Dataset::from_recipe(recipe, Options::default()).expect("a dataset");
     let mut group = criterion.benchmark_group("hand-over");
