@@ -10,10 +10,15 @@ use crate::error::{Error, Kind, Result};
 
 /// A level, or levels by part of the library: `info`, `genset::load=debug,warn`.
 pub(super) fn filter(text: &str) -> Result<Targets, String> {
+    if text.is_empty() {
+        return Ok(Targets::new());
+    }
     // A single word would be taken for a target of which everything is wanted.
-    let level = |part: &str| part.contains('=') || part.parse::<LevelFilter>().is_ok();
-    let parsed = text.parse().ok().filter(|_| text.is_empty() || text.split(',').all(level));
-    parsed.ok_or_else(|| {
+    let clear = |part: &str| {
+        let (target, level) = part.rsplit_once('=').unwrap_or(("genset", part));
+        !target.is_empty() && !level.is_empty() && level.parse::<LevelFilter>().is_ok()
+    };
+    text.parse().ok().filter(|_| text.split(',').all(clear)).ok_or_else(|| {
         "must be off, error, warn, info, debug or trace, or one for each target: \
          genset::load::worker=debug,info"
             .into()
