@@ -97,14 +97,22 @@ fn fmt() -> Outcome {
         .map_err(|problem| format!("{problem}; `cargo fmt --all` mends it"))
 }
 
+/// What is not built unless asked for must be checked all the same.
+const METRICS: [&str; 2] = ["--features", "genset/metrics"];
+
 fn clippy() -> Outcome {
     let common = ["clippy", "--workspace", "--all-targets"];
-    call(cargo().args(common).args(["--", "-D", "warnings"]))?;
+    call(cargo().args(common).args(METRICS).args(["--", "-D", "warnings"]))?;
     call(cargo().args(common).args(["--no-default-features", "--", "-D", "warnings"]))
 }
 
 fn doc() -> Outcome {
-    call(cargo().args(["doc", "--workspace", "--no-deps"]).env("RUSTDOCFLAGS", "-D warnings"))
+    call(
+        cargo()
+            .args(["doc", "--workspace", "--no-deps"])
+            .args(METRICS)
+            .env("RUSTDOCFLAGS", "-D warnings"),
+    )
 }
 
 fn runtime() -> Outcome {
@@ -115,9 +123,9 @@ fn runtime() -> Outcome {
 }
 
 fn test() -> Outcome {
-    call(cargo().args(["test", "--workspace", "--lib", "--bins", "--tests"]))
+    call(cargo().args(["test", "--workspace", "--lib", "--bins", "--tests"]).args(METRICS))
 }
 
 fn doctest() -> Outcome {
-    call(cargo().args(["test", "--workspace", "--doc"]))
+    call(cargo().args(["test", "--workspace", "--doc"]).args(METRICS))
 }
