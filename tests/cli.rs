@@ -226,6 +226,30 @@ fn json_of_a_failure_is_one_document_too() {
 }
 
 #[test]
+fn a_log_is_written_to_stderr_when_it_is_asked_for() {
+    let few = ["digest", DIGITS, "--count", "40"];
+    let quiet = genset().args(few).output().unwrap();
+    for (variable, arguments, wanted) in [
+        ("info", &[][..], "a loader starts workers="),
+        ("", &["--log", "genset::load=debug"], "block{start=32 end=40 epoch=0 worker="),
+    ] {
+        let mut command = genset();
+        let output =
+            command.env("GENSET_LOG", variable).args(few).args(arguments).output().unwrap();
+        assert_eq!(output.stdout, quiet.stdout, "{variable}{arguments:?}");
+        let said = text(&output.stderr);
+        assert!(said.contains(wanted), "{variable}{arguments:?}: {said}");
+    }
+    let command = &mut genset();
+    command
+        .args(few)
+        .args(["--log", "loud"])
+        .assert()
+        .code(2)
+        .stderr(contains("must be off, error"));
+}
+
+#[test]
 fn without_json_results_go_to_stdout_and_nothing_to_stderr() {
     let output = run(&FEW);
     assert!(output.status.success());

@@ -102,14 +102,22 @@ fn fmt() -> Outcome {
         .map_err(|problem| format!("{problem}; `cargo fmt --all` mends it"))
 }
 
+/// What is not built unless asked for must be checked all the same.
+const METRICS: [&str; 2] = ["--features", "genset/metrics"];
+
 fn clippy() -> Outcome {
     let common = ["clippy", "--workspace", "--all-targets"];
-    call(cargo().args(common).args(["--", "-D", "warnings"]))?;
+    call(cargo().args(common).args(METRICS).args(["--", "-D", "warnings"]))?;
     call(cargo().args(common).args(["--no-default-features", "--", "-D", "warnings"]))
 }
 
 fn doc() -> Outcome {
-    call(cargo().args(["doc", "--workspace", "--no-deps"]).env("RUSTDOCFLAGS", "-D warnings"))
+    call(
+        cargo()
+            .args(["doc", "--workspace", "--no-deps"])
+            .args(METRICS)
+            .env("RUSTDOCFLAGS", "-D warnings"),
+    )
 }
 
 fn runtime() -> Outcome {
@@ -120,7 +128,7 @@ fn runtime() -> Outcome {
 }
 
 fn test() -> Outcome {
-    call(cargo().args(["test", "--workspace", "--lib", "--bins", "--tests"]))
+    call(cargo().args(["test", "--workspace", "--lib", "--bins", "--tests"]).args(METRICS))
 }
 
 /// The other provider that runs on any machine with x86-64, whoever made its processor.
@@ -136,5 +144,5 @@ fn openvino() -> Outcome {
 }
 
 fn doctest() -> Outcome {
-    call(cargo().args(["test", "--workspace", "--doc"]))
+    call(cargo().args(["test", "--workspace", "--doc"]).args(METRICS))
 }
