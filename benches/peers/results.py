@@ -31,14 +31,14 @@ class Result:
     differences: dict[str, float] = field(default_factory=dict)
     ceilings: dict[str, dict[str, float]] = field(default_factory=dict)
     absent: dict[str, str] = field(default_factory=dict)
-    versions: dict[str, str] = field(default_factory=dict)
+    versions: dict[str, dict[str, str]] = field(default_factory=dict)
 
     def add(self, one: Ready) -> None:
         name = one.entrant.title
         self.rounds[name], self.others[name] = [], []
         self.groups[name], self.settings[name] = one.entrant.group, one.setting
         self.memory[name] = one.memory
-        self.versions |= one.versions
+        self.versions[name] = one.versions
 
     def median(self, name: str) -> float:
         return statistics.median(self.rounds[name])
@@ -123,13 +123,10 @@ def cell(value: float | None, form: str) -> str:
 
 
 def as_json(results: list[Result], arguments: dict[str, object]) -> dict:
-    versions: dict[str, str] = {"python": platform.python_version()}
-    for result in results:
-        versions |= result.versions
     return {
         **arguments,
         "hardware": hardware(),
-        "versions": versions,
+        "python": platform.python_version(),
         "generators": [
             {
                 "generator": result.generator,
@@ -143,6 +140,7 @@ def as_json(results: list[Result], arguments: dict[str, object]) -> dict:
                     name: {
                         "group": result.groups[name],
                         "setting": result.settings[name],
+                        "versions": result.versions[name],
                         "images_per_second": {"median": result.median(name), "rounds": rates},
                         "memory_bytes": result.memory[name],
                         "from_f32_in_255ths": result.differences[name],

@@ -35,6 +35,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -54,6 +55,8 @@ OURS = ["cpu:f32:none", "cpu", "openvino", "openvino:bf16"]
 
 def main() -> None:
     arguments = parse()
+    # Told to end, it ends its contenders too.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     entrants = [ours(words) for words in arguments.genset] + [stream(name) for name in arguments.against]
     example = arguments.ours or build_example("stream_throughput")
     arguments.models.mkdir(parents=True, exist_ok=True)
