@@ -8,6 +8,7 @@
 use super::Lines;
 use super::planes::Symmetric;
 use super::simd::{Level, vector_kernel};
+use super::slide::{self, Pass};
 use super::vector::Vector;
 
 /// Weights below this part of the middle one, those beyond four standard deviations, are left out:
@@ -48,16 +49,19 @@ impl Blur {
         place(height, self.down.len() - 1, width, &mut self.rows);
         // The row itself begins at a cache line, its left edge before that.
         let margin = radius.next_multiple_of(Lines::LINE);
+        // One vector more at each end for those who read whole ones.
+        let margin = margin.max(Lines::LINE);
+        let length = margin + (width + radius).next_multiple_of(Lines::LINE) + Lines::LINE;
         self.shifts.clear();
         self.shifts.extend(margin - radius..=margin + radius);
-        let length = (margin + width + radius).next_multiple_of(Lines::LINE);
+        let slide = slide::pass(level, radius);
         let (one, two) = self.padded.room(2 * length).split_at_mut(length);
         let pixels = height * width;
         for (source, out) in source.chunks_exact(pixels).zip(out.chunks_exact_mut(pixels)) {
             let down = (&self.rows[..], &self.down[..]);
             let along = (&self.shifts[..], &self.along[..]);
             let edges = (&self.columns[..], margin);
-            blur(level, source, down, along, edges, [one, two], out);
+            blur(level, source, down, along, edges, slide, [&mut *one, &mut *two], out);
         }
     }
 }
@@ -89,6 +93,7 @@ vector_kernel! {
         down: (&[usize], &[f32]),
         along: (&[usize], &[f32]),
         edges: (&[usize], usize),
+        slide: Option<Pass>,
         rows: [&mut [f32]; 2],
         out: &mut [f32],
     ) = plane
@@ -106,6 +111,7 @@ unsafe fn plane<V: Vector>(
     down: (&[usize], &[f32]),
     along: (&[usize], &[f32]),
     (columns, margin): (&[usize], usize),
+    slide: Option<Pass>,
     [mut row, mut next]: [&mut [f32]; 2],
     out: &mut [f32],
 ) {
@@ -129,8 +135,14 @@ unsafe fn plane<V: Vector>(
         }
         if y > 0 {
             let moved = Symmetric { source: row, starts: along.0, weights: along.1 };
+            let out = &mut out[(y - 1) * width..][..width];
             // SAFETY: as above.
-            unsafe { moved.write::<V>(&mut out[(y - 1) * width..][..width]) };
+            unsafe {
+                match slide {
+                    Some(pass) => pass(row, margin, along.1, out),
+                    None => moved.write::<V>(out),
+                }
+            }
         }
         (row, next) = (next, row);
     }
