@@ -47,10 +47,9 @@ impl Blur {
         let radius = self.along.len() - 1;
         place(width, radius, 1, &mut self.columns);
         place(height, self.down.len() - 1, width, &mut self.rows);
-        // The row itself begins at a cache line, its left edge before that.
-        let margin = radius.next_multiple_of(Lines::LINE);
-        // One vector more at each end for those who read whole ones.
-        let margin = margin.max(Lines::LINE);
+        // The row itself begins at a cache line, its left edge before that. There is at least one
+        // line before the row and one after it, for a pass that reads whole ones.
+        let margin = radius.next_multiple_of(Lines::LINE).max(Lines::LINE);
         let length = margin + (width + radius).next_multiple_of(Lines::LINE) + Lines::LINE;
         self.shifts.clear();
         self.shifts.extend(margin - radius..=margin + radius);
@@ -59,9 +58,9 @@ impl Blur {
         let pixels = height * width;
         for (source, out) in source.chunks_exact(pixels).zip(out.chunks_exact_mut(pixels)) {
             let down = (&self.rows[..], &self.down[..]);
-            let along = (&self.shifts[..], &self.along[..]);
+            let along = (&self.shifts[..], &self.along[..], slide);
             let edges = (&self.columns[..], margin);
-            blur(level, source, down, along, edges, slide, [&mut *one, &mut *two], out);
+            blur(level, source, down, along, edges, [&mut *one, &mut *two], out);
         }
     }
 }
@@ -86,14 +85,14 @@ fn place(n: usize, radius: usize, step: usize, places: &mut Vec<usize>) {
 }
 
 vector_kernel! {
-    /// Blurs one plane with kernels of `(starts, weights)` for columns and for rows. `edges` are what
-    /// is read at each place of a row with its edges, and where the row itself begins.
+    /// Blurs one plane with kernels of `(starts, weights)` for columns and for rows, for these with
+    /// the pass that is quicker than to read each start, if there is one. `edges` are what is read
+    /// at each place of a row with its edges, and where the row itself begins.
     fn blur(
         source: &[f32],
         down: (&[usize], &[f32]),
-        along: (&[usize], &[f32]),
+        along: (&[usize], &[f32], Option<Pass>),
         edges: (&[usize], usize),
-        slide: Option<Pass>,
         rows: [&mut [f32]; 2],
         out: &mut [f32],
     ) = plane
@@ -109,9 +108,8 @@ vector_kernel! {
 unsafe fn plane<V: Vector>(
     source: &[f32],
     down: (&[usize], &[f32]),
-    along: (&[usize], &[f32]),
+    along: (&[usize], &[f32], Option<Pass>),
     (columns, margin): (&[usize], usize),
-    slide: Option<Pass>,
     [mut row, mut next]: [&mut [f32]; 2],
     out: &mut [f32],
 ) {
@@ -138,7 +136,7 @@ unsafe fn plane<V: Vector>(
             let out = &mut out[(y - 1) * width..][..width];
             // SAFETY: as above.
             unsafe {
-                match slide {
+                match along.2 {
                     Some(pass) => pass(row, margin, along.1, out),
                     None => moved.write::<V>(out),
                 }

@@ -18,6 +18,7 @@ pub(super) type Pass = unsafe fn(&[f32], usize, &[f32], &mut [f32]);
 
 /// The pass for rows that are weighed as far as `radius`; none where plain loads are as quick or
 /// the radius is so large that they had better be.
+#[allow(unused_variables, reason = "not every architecture has such vectors")]
 pub(super) fn pass(level: Level, radius: usize) -> Option<Pass> {
     match level.set() {
         #[cfg(target_arch = "x86_64")]
@@ -94,6 +95,7 @@ mod x86 {
         for (i, sum) in sums.iter_mut().enumerate() {
             *sum = _mm512_mul_ps(weight, load(i + 1));
         }
+        #[allow(clippy::needless_range_loop, reason = "so many turns that all are written out")]
         for distance in 1..=R {
             let weight = _mm512_set1_ps(weights[distance]);
             let left = _mm512_add_epi32(places, _mm512_set1_epi32((LANES - distance) as i32));
