@@ -8,6 +8,7 @@
 use super::Lines;
 use super::planes::Symmetric;
 use super::simd::{Level, vector_kernel};
+use super::slide::{self, Pass};
 use super::vector::Vector;
 
 /// Weights below this part of the middle one, those beyond four standard deviations, are left out:
@@ -46,18 +47,20 @@ impl Blur {
         let radius = self.along.len() - 1;
         place(width, radius, 1, &mut self.columns);
         place(height, self.down.len() - 1, width, &mut self.rows);
-        // The row itself begins at a cache line, its left edge before that.
-        let margin = radius.next_multiple_of(Lines::LINE);
+        // The row itself begins at a cache line, its left edge before that. There is at least one
+        // line before the row and one after it, for a pass that reads whole ones.
+        let margin = radius.next_multiple_of(Lines::LINE).max(Lines::LINE);
+        let length = margin + (width + radius).next_multiple_of(Lines::LINE) + Lines::LINE;
         self.shifts.clear();
         self.shifts.extend(margin - radius..=margin + radius);
-        let length = (margin + width + radius).next_multiple_of(Lines::LINE);
+        let slide = slide::pass(level, radius);
         let (one, two) = self.padded.room(2 * length).split_at_mut(length);
         let pixels = height * width;
         for (source, out) in source.chunks_exact(pixels).zip(out.chunks_exact_mut(pixels)) {
             let down = (&self.rows[..], &self.down[..]);
-            let along = (&self.shifts[..], &self.along[..]);
+            let along = (&self.shifts[..], &self.along[..], slide);
             let edges = (&self.columns[..], margin);
-            blur(level, source, down, along, edges, [one, two], out);
+            blur(level, source, down, along, edges, [&mut *one, &mut *two], out);
         }
     }
 }
@@ -82,12 +85,13 @@ fn place(n: usize, radius: usize, step: usize, places: &mut Vec<usize>) {
 }
 
 vector_kernel! {
-    /// Blurs one plane with kernels of `(starts, weights)` for columns and for rows. `edges` are what
-    /// is read at each place of a row with its edges, and where the row itself begins.
+    /// Blurs one plane with kernels of `(starts, weights)` for columns and for rows, for these with
+    /// the pass that is quicker than to read each start, if there is one. `edges` are what is read
+    /// at each place of a row with its edges, and where the row itself begins.
     fn blur(
         source: &[f32],
         down: (&[usize], &[f32]),
-        along: (&[usize], &[f32]),
+        along: (&[usize], &[f32], Option<Pass>),
         edges: (&[usize], usize),
         rows: [&mut [f32]; 2],
         out: &mut [f32],
@@ -104,7 +108,7 @@ vector_kernel! {
 unsafe fn plane<V: Vector>(
     source: &[f32],
     down: (&[usize], &[f32]),
-    along: (&[usize], &[f32]),
+    along: (&[usize], &[f32], Option<Pass>),
     (columns, margin): (&[usize], usize),
     [mut row, mut next]: [&mut [f32]; 2],
     out: &mut [f32],
@@ -129,8 +133,14 @@ unsafe fn plane<V: Vector>(
         }
         if y > 0 {
             let moved = Symmetric { source: row, starts: along.0, weights: along.1 };
+            let out = &mut out[(y - 1) * width..][..width];
             // SAFETY: as above.
-            unsafe { moved.write::<V>(&mut out[(y - 1) * width..][..width]) };
+            unsafe {
+                match along.2 {
+                    Some(pass) => pass(row, margin, along.1, out),
+                    None => moved.write::<V>(out),
+                }
+            }
         }
         (row, next) = (next, row);
     }

@@ -10,7 +10,7 @@ use half::f16;
 use half::slice::HalfFloatSliceExt;
 
 use super::simd::{Level, kernel};
-use super::unit;
+use super::store::{self, byte, intensity};
 use crate::error::{Error, Kind, Result};
 use crate::generate::ImageFormat;
 use crate::recipe::{Dtype, Layout, Normalise, Output};
@@ -147,27 +147,30 @@ impl Delivery {
     /// Writes one image whose channels lie apart.
     fn write_planar(&self, level: Level, values: &[f32], out: &mut [u8]) {
         let channels = self.format.channels;
-        let pixels = self.format.height * self.format.width;
         let together = self.interleave && channels > 1;
         let range = (self.scale, self.bias);
-        let unit = |channel| self.normalise.get(channel).copied().unwrap_or((1.0, 0.0));
-        let units = std::array::from_fn(unit);
+        let units = std::array::from_fn(|channel| self.unit(channel));
         match self.dtype {
-            Dtype::U8 if together => bytes_together(level, values, channels, range, out),
-            Dtype::U8 => bytes(level, values, range, out),
-            Dtype::F32 if together => {
-                let out = bytemuck::cast_slice_mut(out);
-                floats_together(level, values, channels, range, units, out);
-            }
+            Dtype::U8 if together => store::bytes_together(level, values, channels, range, out),
+            Dtype::U8 => store::bytes(level, values, range, out),
             Dtype::F32 => {
                 let out = bytemuck::cast_slice_mut(out);
-                floats(level, values, pixels, range, units, out);
+                if together {
+                    store::floats_together(level, values, channels, range, units, out);
+                } else {
+                    store::floats(level, values, channels, range, units, out);
+                }
             }
             Dtype::F16 => {
                 let out = bytemuck::cast_slice_mut(out);
-                halves(level, values, channels, together, range, units, out);
+                store::halves(level, values, channels, together, range, units, out);
             }
         }
+    }
+
+    /// What intensities of a channel are multiplied with, and what is added then.
+    fn unit(&self, channel: usize) -> (f32, f32) {
+        self.normalise.get(channel).copied().unwrap_or((1.0, 0.0))
     }
 
     /// Whether delivered bytes are the generator's own.
@@ -184,17 +187,17 @@ impl Delivery {
         out: &mut [T],
         map: impl Fn(f32, (f32, f32), (f32, f32)) -> T + Copy,
     ) {
-        let (range, unit) = ((self.scale, self.bias), (1.0, 0.0));
+        let range = (self.scale, self.bias);
         if self.interleave && self.normalise.is_empty() {
             for (out, x) in out.iter_mut().zip(values) {
-                *out = map(*x, range, unit);
+                *out = map(*x, range, (1.0, 0.0));
             }
             return;
         }
         let channels = self.format.channels;
         let pixels = self.format.height * self.format.width;
         for channel in 0..channels {
-            let unit = self.normalise.get(channel).copied().unwrap_or(unit);
+            let unit = self.unit(channel);
             let (to, stride) =
                 if self.interleave { (channel, channels) } else { (channel * pixels, 1) };
             let source = values[channel..].iter().step_by(channels);
@@ -203,23 +206,6 @@ impl Delivery {
             }
         }
     }
-}
-
-#[allow(clippy::manual_clamp, reason = "`clamp` would keep NaN")]
-#[inline(always)]
-fn byte(x: f32, (scale, bias): (f32, f32), _: (f32, f32)) -> u8 {
-    let level = (x * scale + bias).max(0.0).min(255.0);
-    // SAFETY: `level` is in [0, 255]; NaN was turned into 0 by `max`. A checked cast keeps the
-    // loop from being vectorised.
-    let level: i32 = unsafe { level.to_int_unchecked() };
-    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
-    let byte = level as u8;
-    byte
-}
-
-#[inline(always)]
-fn intensity(x: f32, (scale, bias): (f32, f32), (gain, offset): (f32, f32)) -> f32 {
-    unit(x * scale + bias) * gain + offset
 }
 
 #[allow(clippy::cast_possible_truncation)]
@@ -241,18 +227,6 @@ fn coefficients(normalise: &Normalise, channels: usize) -> Result<Vec<(f32, f32)
         Ok(((1.0 / std) as f32, (-mean / std) as f32))
     };
     (0..channels).map(one).collect()
-}
-
-/// Planes of `C` channels to pixels of `C` values.
-#[inline(always)]
-fn interleave<const C: usize, T>(values: &[f32], out: &mut [T], map: impl Fn(f32, usize) -> T) {
-    let pixels = values.len() / C;
-    let planes: [&[f32]; C] = std::array::from_fn(|c| &values[c * pixels..][..pixels]);
-    for (pixel, out) in out.chunks_exact_mut(C).enumerate() {
-        for (channel, out) in out.iter_mut().enumerate() {
-            *out = map(planes[channel][pixel], channel);
-        }
-    }
 }
 
 /// The elements of `range` as floats: borrowed where they are floats already.
@@ -281,99 +255,6 @@ fn row_as_f32<'a>(
         TensorView::I64(x) => fill(scratch, &x[range], |x| x as f32),
     }
     scratch
-}
-
-/// Gains and offsets of up to four channels.
-type Units = [(f32, f32); 4];
-
-kernel! {
-    fn bytes(values: &[f32], range: (f32, f32), out: &mut [u8]) {
-        for (out, x) in out.iter_mut().zip(values) {
-            *out = byte(*x, range, (1.0, 0.0));
-        }
-    }
-}
-
-kernel! {
-    fn bytes_together(values: &[f32], channels: usize, range: (f32, f32), out: &mut [u8]) {
-        together(values, channels, out, |x, _| byte(x, range, (1.0, 0.0)));
-    }
-}
-
-kernel! {
-    fn floats(
-        values: &[f32],
-        pixels: usize,
-        range: (f32, f32),
-        units: Units,
-        out: &mut [f32],
-    ) {
-        let planes = values.chunks_exact(pixels).zip(out.chunks_exact_mut(pixels));
-        for ((values, out), unit) in planes.zip(units) {
-            for (out, x) in out.iter_mut().zip(values) {
-                *out = intensity(*x, range, unit);
-            }
-        }
-    }
-}
-
-kernel! {
-    fn floats_together(
-        values: &[f32],
-        channels: usize,
-        range: (f32, f32),
-        units: Units,
-        out: &mut [f32],
-    ) {
-        together(values, channels, out, |x, channel| intensity(x, range, units[channel]));
-    }
-}
-
-/// Half-precision floats by way of a stretch of single-precision ones that stays in the cache.
-fn halves(
-    level: Level,
-    values: &[f32],
-    channels: usize,
-    together: bool,
-    range: (f32, f32),
-    units: Units,
-    out: &mut [f16],
-) {
-    const STRETCH: usize = 256;
-    let pixels = values.len() / channels;
-    let mut single = [0.0; STRETCH * 4];
-    if !together {
-        let planes = values.chunks_exact(pixels).zip(out.chunks_exact_mut(pixels));
-        for ((values, out), unit) in planes.zip(units) {
-            for (values, out) in values.chunks(STRETCH * 4).zip(out.chunks_mut(STRETCH * 4)) {
-                let single = &mut single[..values.len()];
-                floats(level, values, values.len(), range, [unit; 4], single);
-                out.convert_from_f32_slice(single);
-            }
-        }
-        return;
-    }
-    let mut stretch = [0.0; STRETCH * 4];
-    for (number, out) in out.chunks_mut(STRETCH * channels).enumerate() {
-        let n = out.len() / channels;
-        for (channel, stretch) in stretch.chunks_exact_mut(n).take(channels).enumerate() {
-            stretch.copy_from_slice(&values[channel * pixels + number * STRETCH..][..n]);
-        }
-        let single = &mut single[..out.len()];
-        floats_together(level, &stretch[..out.len()], channels, range, units, single);
-        out.convert_from_f32_slice(single);
-    }
-}
-
-/// Planes to pixels.
-#[inline(always)]
-fn together<T>(values: &[f32], channels: usize, out: &mut [T], map: impl Fn(f32, usize) -> T) {
-    match channels {
-        2 => interleave::<2, _>(values, out, map),
-        3 => interleave::<3, _>(values, out, map),
-        4 => interleave::<4, _>(values, out, map),
-        _ => interleave::<1, _>(values, out, map),
-    }
 }
 
 /// The first value that is NaN or infinite. The test over all of them is branch-free, as nearly

@@ -19,6 +19,8 @@ mod planes;
 mod resample;
 pub mod sheet;
 mod simd;
+mod slide;
+mod store;
 mod taps;
 mod vector;
 

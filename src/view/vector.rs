@@ -18,11 +18,26 @@ pub(super) trait Vector: Copy {
     /// # Safety
     /// There are so many places at `to`.
     unsafe fn store(self, to: *mut f32);
+    /// A [store](Self::store) past the caches, where there is one.
+    ///
+    /// # Safety
+    /// There are so many places at `to`, which is a multiple of the vector's size, and the thread
+    /// [settles](settle) them before it lets others see them.
+    unsafe fn stream(self, to: *mut f32);
     unsafe fn all(x: f32) -> Self;
     unsafe fn add(self, other: Self) -> Self;
     unsafe fn mul(self, other: Self) -> Self;
     /// As [`super::unit`].
     unsafe fn unit(self) -> Self;
+}
+
+/// Waits until all [streams](Vector::stream) of this thread are where other threads see them.
+pub(super) fn settle() {
+    // SAFETY: every x86-64 machine has the instruction.
+    #[cfg(target_arch = "x86_64")]
+    unsafe {
+        std::arch::x86_64::_mm_sfence();
+    }
 }
 
 /// What the compiler makes of it on any machine.
@@ -52,6 +67,12 @@ impl Vector for Plain {
     }
 
     #[inline(always)]
+    unsafe fn stream(self, to: *mut f32) {
+        // SAFETY: as above.
+        unsafe { self.store(to) };
+    }
+
+    #[inline(always)]
     unsafe fn all(x: f32) -> Self {
         Self([x; 8])
     }
@@ -74,7 +95,7 @@ impl Vector for Plain {
 
 #[cfg(target_arch = "x86_64")]
 macro_rules! vector {
-    ($type:ty, $lanes:literal, $load:ident, $store:ident, $all:ident, $add:ident, $mul:ident, $max:ident, $min:ident) => {
+    ($type:ty, $lanes:literal, $load:ident, $store:ident, $stream:ident, $all:ident, $add:ident, $mul:ident, $max:ident, $min:ident) => {
         impl Vector for $type {
             const LANES: usize = $lanes;
 
@@ -88,6 +109,12 @@ macro_rules! vector {
             unsafe fn store(self, to: *mut f32) {
                 // SAFETY: as above.
                 unsafe { $store(to, self) }
+            }
+
+            #[inline(always)]
+            unsafe fn stream(self, to: *mut f32) {
+                // SAFETY: as above.
+                unsafe { $stream(to, self) }
             }
 
             #[inline(always)]
@@ -128,6 +155,7 @@ mod x86 {
         8,
         _mm256_loadu_ps,
         _mm256_storeu_ps,
+        _mm256_stream_ps,
         _mm256_set1_ps,
         _mm256_add_ps,
         _mm256_mul_ps,
@@ -139,6 +167,7 @@ mod x86 {
         16,
         _mm512_loadu_ps,
         _mm512_storeu_ps,
+        _mm512_stream_ps,
         _mm512_set1_ps,
         _mm512_add_ps,
         _mm512_mul_ps,
