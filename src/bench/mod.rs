@@ -8,7 +8,9 @@ mod ceiling;
 mod measure;
 mod report;
 mod rewrites;
+mod tune;
 
 pub use measure::{Settings, run};
 pub use report::{Occupancies, Occupancy, Report, Shares, StageTimes, WaitMs, peak_rss_bytes};
 pub use rewrites::{RewriteReport, TriedRewrite, measure_rewrites};
+pub use tune::{Trial, TuneSettings, Tuning, tune};

@@ -64,6 +64,15 @@ fn table(report: &RewriteReport, dataset: &Dataset) -> String {
         report.threads,
         report.rows
     );
+    text += &rows(report);
+    let _ = writeln!(text, "\nfastest here  {}", rewrites(&report.taken));
+    let _ = writeln!(text, "in force      {} ({})", rewrites(dataset.rewrites()), origin(dataset));
+    text
+}
+
+/// A line for each that was tried, under a head, and the best of all.
+pub(super) fn rows(report: &RewriteReport) -> String {
+    let mut text = String::new();
     let exported = thousands(report.exported_images_per_second);
     let _ = writeln!(
         text,
@@ -90,8 +99,6 @@ fn table(report: &RewriteReport, dataset: &Dataset) -> String {
         "all that was taken",
         format!("{:.2}×", report.gain)
     );
-    let _ = writeln!(text, "\nfastest here  {}", rewrites(&report.taken));
-    let _ = writeln!(text, "in force      {} ({})", rewrites(dataset.rewrites()), origin(dataset));
     text
 }
 

@@ -16,6 +16,7 @@ mod log;
 mod preview;
 mod runtime;
 mod shell;
+mod tune;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -54,6 +55,7 @@ enum Verb {
     Digest(digest::DigestArgs),
     Directions(Box<directions::DirectionsArgs>),
     Bench(bench::BenchArgs),
+    Tune(tune::TuneArgs),
     Runtime(runtime::RuntimeArgs),
     Completions(shell::CompletionsArgs),
     Man(shell::ManArgs),
@@ -88,6 +90,7 @@ fn dispatch(verb: Verb, json: bool) -> Result<ExitCode> {
         Verb::Digest(args) => digest::run(&args, json),
         Verb::Directions(args) => directions::run(&args, json),
         Verb::Bench(args) => bench::run(&args, json),
+        Verb::Tune(args) => tune::run(&args, json),
         Verb::Runtime(args) => runtime::run(args, json),
         Verb::Completions(args) => shell::completions(&args, &mut Cli::command(), json),
         Verb::Man(args) => shell::man(&args, Cli::command(), json),

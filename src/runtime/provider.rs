@@ -89,6 +89,16 @@ impl Provider {
         Self::ALL.iter().find(|(_, other)| *other == self).map_or("?", |(name, _)| name)
     }
 
+    /// Whether it computes on the processor, so that its threads share the cores with everything
+    /// else; the others compute on a device.
+    #[must_use]
+    pub fn is_on_cpu(self) -> bool {
+        matches!(
+            self,
+            Self::Cpu | Self::OpenVino | Self::Acl | Self::ArmNn | Self::OneDnn | Self::Xnnpack
+        )
+    }
+
     /// The name that [`Runtime::providers`] gives it.
     pub(super) fn reported(self) -> &'static str {
         match self {
