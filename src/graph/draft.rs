@@ -3,15 +3,15 @@
 //! Weights stay slices of the file that they came from; only what is changed is allocated. What
 //! comes of an edit is put in order, checked like any file, and written as `write` says.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::path::PathBuf;
 
 use bytes::Bytes;
 
-use super::constant::floats;
-use super::proto::{EXTERNAL, GraphProto, ModelProto, NodeProto, TensorProto};
+use super::constant::is_standard;
+use super::proto::{GraphProto, ModelProto, NodeProto, TensorProto};
 use super::write::Plan;
-use super::{MAX_FILE_BYTES, Model, external, scope};
+use super::{MAX_FILE_BYTES, Model, scope};
 use crate::error::{Error, Kind, Result, ResultExt};
 
 /// The messages of a model, free to change. [`Draft::finish`] checks what came of it.
@@ -23,7 +23,7 @@ pub(super) struct Draft {
     /// The bytes that the messages were read from.
     original: Bytes,
     proto: ModelProto,
-    /// Every name in the main graph, so that new ones are new.
+    /// Every name in the main graph and the graphs inside it, so that new ones are new.
     names: HashSet<String>,
 }
 
@@ -38,18 +38,21 @@ impl Draft {
     /// A copy of `model` to edit.
     pub fn of(model: &Model) -> Self {
         let proto = model.proto().clone();
-        let graph = proto.graph.iter();
-        let names = graph
-            .flat_map(|graph| {
-                let tensors = graph.initializer.iter().map(|tensor| &tensor.name);
-                let values = graph.input.iter().chain(&graph.output).map(|value| &value.name);
-                let nodes = graph.node.iter();
-                let of_node = |node: &'_ NodeProto| -> Vec<String> {
-                    node.input.iter().chain(&node.output).chain([&node.name]).cloned().collect()
-                };
-                tensors.chain(values).cloned().chain(nodes.flat_map(of_node))
-            })
-            .collect();
+        let mut names = HashSet::new();
+        // Graphs inside nodes see the names around them, so theirs count too.
+        let mut waiting: Vec<&GraphProto> = proto.graph.iter().collect();
+        while let Some(graph) = waiting.pop() {
+            names.extend(graph.initializer.iter().map(|tensor| tensor.name.clone()));
+            let sparse =
+                graph.sparse_initializer.iter().filter_map(|tensor| tensor.values.as_ref());
+            names.extend(sparse.map(|values| values.name.clone()));
+            let values = graph.input.iter().chain(&graph.output).chain(&graph.value_info);
+            names.extend(values.map(|value| value.name.clone()));
+            for node in &graph.node {
+                names.extend(node.input.iter().chain(&node.output).chain([&node.name]).cloned());
+                waiting.extend(subgraphs(node));
+            }
+        }
         Self {
             name: model.name().to_owned(),
             path: model.path().map(Into::into),
@@ -75,7 +78,13 @@ impl Draft {
         &mut self.proto
     }
 
-    /// A name that nothing in the main graph has yet, beginning with `stem`.
+    /// The version of the standard operators.
+    pub fn opset(&self) -> i64 {
+        let mut sets = self.proto.opset_import.iter();
+        sets.find(|set| is_standard(&set.domain)).map_or(1, |set| set.version)
+    }
+
+    /// A name that nothing in the model's graphs has yet, beginning with `stem`.
     pub fn fresh(&mut self, stem: &str) -> String {
         let mut name = stem.to_owned();
         let mut number = 1;
@@ -84,19 +93,6 @@ impl Draft {
             number += 1;
         }
         name
-    }
-
-    /// The initializer named `name`, if it is one, of floats, in whatever file.
-    pub fn floats(&self, name: &str) -> Option<Floats> {
-        let tensor = self.graph().initializer.iter().find(|tensor| tensor.name == name)?;
-        let dims: Option<Vec<usize>> =
-            tensor.dims.iter().map(|dim| usize::try_from(*dim).ok()).collect();
-        let values = match tensor.data_location {
-            EXTERNAL => floats(&external::inside(tensor, self.path.as_deref()?).ok()?)?,
-            _ => floats(tensor)?,
-        };
-        let constant = Floats { dims: dims?, values };
-        (constant.values.len() == constant.dims.iter().product::<usize>()).then_some(constant)
     }
 
     /// Adds an `f32` initializer under a fresh name, which it gives.
@@ -114,15 +110,36 @@ impl Draft {
         name
     }
 
-    /// By tensor: the nodes of the main graph that read it, as positions.
-    pub fn readers(&self) -> HashMap<String, Vec<usize>> {
-        let mut readers: HashMap<String, Vec<usize>> = HashMap::new();
-        for (position, node) in self.graph().node.iter().enumerate() {
-            for input in node.input.iter().filter(|input| !input.is_empty()) {
-                readers.entry(input.clone()).or_default().push(position);
+    /// Adds an `i64` initializer, a list, under a fresh name, which it gives.
+    pub fn add_ints(&mut self, stem: &str, values: &[i64]) -> String {
+        let name = self.fresh(stem);
+        let raw: Vec<u8> = values.iter().flat_map(|value| value.to_le_bytes()).collect();
+        self.graph_mut().initializer.push(TensorProto {
+            name: name.clone(),
+            dims: vec![i64::try_from(values.len()).unwrap_or(i64::MAX)],
+            data_type: 7,
+            raw_data: Some(raw.into()),
+            ..Default::default()
+        });
+        name
+    }
+
+    /// Puts `nodes` in the place of the one at `position`.
+    pub fn replace(&mut self, position: usize, nodes: Vec<NodeProto>) {
+        self.graph_mut().node.splice(position..=position, nodes);
+    }
+
+    /// The same, and takes away the nodes at the positions `gone`.
+    pub fn replace_and_remove(&mut self, position: usize, nodes: Vec<NodeProto>, gone: &[usize]) {
+        let mut new = Some(nodes);
+        let old = std::mem::take(&mut self.graph_mut().node);
+        for (at, node) in old.into_iter().enumerate() {
+            if at == position {
+                self.graph_mut().node.extend(new.take().unwrap_or_default());
+            } else if !gone.contains(&at) {
+                self.graph_mut().node.push(node);
             }
         }
-        readers
     }
 
     /// Puts the nodes in order and checks what has become of the model. It keeps its name, its
@@ -148,4 +165,9 @@ impl Draft {
         }
         Ok(plan.bytes())
     }
+}
+
+/// The graphs that `node` holds as attributes.
+pub(super) fn subgraphs(node: &NodeProto) -> impl Iterator<Item = &GraphProto> {
+    node.attribute.iter().flat_map(|attribute| attribute.g.iter().chain(&attribute.graphs))
 }
