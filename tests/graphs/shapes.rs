@@ -329,7 +329,7 @@ impl Maker {
                 node_with("ConvTranspose", &[&x, &weights], &[&y], &attributes)
             }
             25 => {
-                let mut attributes = vec![list("kernel_shape", &self.many(2, 2, 4))];
+                let mut attributes = vec![list("kernel_shape", &self.many(2, 2, 3))];
                 self.window(&mut attributes, 1);
                 attributes.push(int("ceil_mode", self.pick(0, 1)));
                 node_with(self.one_of(&["MaxPool", "AveragePool"]), &[&x], &[&y], &attributes)
