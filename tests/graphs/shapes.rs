@@ -278,7 +278,8 @@ impl Maker {
                     _ => self.weights(&[columns, inner]),
                 };
                 match self.pick(0, 2) {
-                    0 => {
+                    // ONNX Runtime also multiplies a single row, against the standard.
+                    0 if dims.len() != 1 => {
                         node_with("Gemm", &[&x, &weights], &[&y], &[int("transB", self.pick(0, 1))])
                     }
                     _ => node("MatMul", &[&x, &weights], &[&y]),
