@@ -254,7 +254,11 @@ impl Maker {
                 let axes = self.constant(&[self.pick(-rank - 1, rank)]);
                 node("Unsqueeze", &[&x, &axes], &[&y])
             }
-            14 => node("Squeeze", &[&x], &[&y]),
+            14 => {
+                // Always which axis: without, ONNX Runtime guesses while sizes are symbols.
+                let axes = self.constant(&[self.pick(-rank, rank - 1)]);
+                node("Squeeze", &[&x, &axes], &[&y])
+            }
             15 => {
                 let times = self.many(dims.len(), 1, 2);
                 let times = self.constant(&times);
