@@ -7,6 +7,7 @@
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap, HashSet};
 
+use super::draft::subgraphs;
 use super::operators::NodeName;
 use super::proto::{GraphProto, ModelProto, NodeProto};
 use crate::error::{Error, Kind, Result};
@@ -53,13 +54,13 @@ pub(super) fn sort(graph: &mut GraphProto) {
 fn reads(node: &NodeProto) -> HashSet<&str> {
     let mut names: HashSet<&str> = inputs(node).collect();
     let mut made = HashSet::new();
-    let mut inner: Vec<&GraphProto> = graphs(node).collect();
+    let mut inner: Vec<&GraphProto> = subgraphs(node).collect();
     while let Some(graph) = inner.pop() {
         made.extend(given(graph));
         for node in &graph.node {
             names.extend(inputs(node));
             made.extend(outputs(node));
-            inner.extend(graphs(node));
+            inner.extend(subgraphs(node));
         }
         names.extend(graph.output.iter().map(|output| output.name.as_str()));
     }
@@ -74,10 +75,6 @@ fn inputs(node: &NodeProto) -> impl Iterator<Item = &str> {
 
 fn outputs(node: &NodeProto) -> impl Iterator<Item = &str> {
     node.output.iter().map(String::as_str).filter(|name| !name.is_empty())
-}
-
-fn graphs(node: &NodeProto) -> impl Iterator<Item = &GraphProto> {
-    node.attribute.iter().flat_map(|attribute| attribute.g.iter().chain(&attribute.graphs))
 }
 
 /// The names that a graph has before its first node.
@@ -122,7 +119,7 @@ pub(super) fn check(model: &ModelProto) -> Result<()> {
                     Error::new(Kind::Model, format!("{reader} reads `{name}`, {why}"))
                 })?;
             }
-            for graph in graphs(node) {
+            for graph in subgraphs(node) {
                 inner.push(Scope::of_graph(graph, Some((next, position)))?);
             }
         }

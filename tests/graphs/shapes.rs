@@ -254,7 +254,11 @@ impl Maker {
                 let axes = self.constant(&[self.pick(-rank - 1, rank)]);
                 node("Unsqueeze", &[&x, &axes], &[&y])
             }
-            14 => node("Squeeze", &[&x], &[&y]),
+            14 => {
+                // Always which axis: without, ONNX Runtime guesses while sizes are symbols.
+                let axes = self.constant(&[self.pick(-rank, rank - 1)]);
+                node("Squeeze", &[&x, &axes], &[&y])
+            }
             15 => {
                 let times = self.many(dims.len(), 1, 2);
                 let times = self.constant(&times);
@@ -278,7 +282,8 @@ impl Maker {
                     _ => self.weights(&[columns, inner]),
                 };
                 match self.pick(0, 2) {
-                    0 => {
+                    // ONNX Runtime also multiplies a single row, against the standard.
+                    0 if dims.len() != 1 => {
                         node_with("Gemm", &[&x, &weights], &[&y], &[int("transB", self.pick(0, 1))])
                     }
                     _ => node("MatMul", &[&x, &weights], &[&y]),
@@ -329,7 +334,7 @@ impl Maker {
                 node_with("ConvTranspose", &[&x, &weights], &[&y], &attributes)
             }
             25 => {
-                let mut attributes = vec![list("kernel_shape", &self.many(2, 2, 4))];
+                let mut attributes = vec![list("kernel_shape", &self.many(2, 2, 3))];
                 self.window(&mut attributes, 1);
                 attributes.push(int("ceil_mode", self.pick(0, 1)));
                 node_with(self.one_of(&["MaxPool", "AveragePool"]), &[&x], &[&y], &attributes)
