@@ -38,7 +38,8 @@ fn main() -> ExitCode {
 fn serve() -> Result<(), Box<dyn Error>> {
     let recipe = std::env::args().nth(1).ok_or("which recipe?")?;
     let number = |name| Ok::<usize, Box<dyn Error>>(option(name).ok_or(name)?.parse()?);
-    let (batch, workers, threads) = (number("--batch")?, number("--workers")?, number("--threads")?);
+    let (batch, workers, threads) =
+        (number("--batch")?, number("--workers")?, number("--threads")?);
     let options = Options {
         providers: options("--provider").map(|name| name.parse()).collect::<Result<_>>()?,
         threads: Some(threads),
@@ -108,7 +109,8 @@ fn write(batch: &Batch, folder: &Path) -> std::io::Result<Value> {
 /// The values that follow `name` on the command line.
 fn options(name: &str) -> impl Iterator<Item = String> {
     let words: Vec<String> = std::env::args().collect();
-    let pairs: Vec<_> = words.windows(2).filter(|pair| pair[0] == name).map(<[_]>::to_vec).collect();
+    let pairs: Vec<_> =
+        words.windows(2).filter(|pair| pair[0] == name).map(<[_]>::to_vec).collect();
     pairs.into_iter().map(|pair| pair[1].clone())
 }
 

@@ -48,7 +48,7 @@ pub use loadable::Loadable;
 pub use model::Model;
 pub use operators::NodeName;
 pub use range::OutputRange;
-pub use rewrite::{Offer, Rewrite};
+pub use rewrite::{InputValues, Offer, Rewrite};
 pub use save::Weights;
 pub use shape::Shapes;
 pub use value::{Dim, Element, ValueInfo};

@@ -7,6 +7,7 @@
 
 mod affine;
 mod dead;
+mod fix_input;
 mod fold_resize;
 mod fold_scale;
 mod layer;
@@ -29,6 +30,8 @@ use crate::error::{Error, Kind, Result};
 use phases::Form;
 use polyphase::Weave;
 use view::View;
+
+pub use fix_input::InputValues;
 
 /// The oldest standard operators that are understood: later ones broadcast as these do.
 const OLDEST_OPSET: i64 = 7;
