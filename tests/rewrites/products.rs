@@ -1,6 +1,6 @@
 //! Layers of one pixel as products, and constants beside the input of a product as its bias.
 
-use genset::graph::Rewrite;
+use genset::graph::{InputValues, Rewrite};
 use proptest::prelude::*;
 
 use crate::onnx::{Model, float, int, list};
@@ -111,8 +111,8 @@ proptest! {
         for (name, seed, width) in [("l", 43, left), ("r", 44, right)] {
             if width > 0 {
                 let values = label(seed, width);
-                let bytes = values.iter().flat_map(|value| value.to_le_bytes()).collect();
-                fixed = fixed.with_constant_input(name, &[batch, width], bytes).unwrap();
+                let values = InputValues::Floats(&values);
+                fixed = fixed.with_constant_input(name, &[batch, width], values).unwrap();
             }
         }
         let found = offers(&fixed, Rewrite::SplitLabel);
