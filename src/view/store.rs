@@ -193,3 +193,35 @@ fn interleave<const C: usize, T>(values: &[f32], out: &mut [T], map: impl Fn(f32
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn floats_are_the_same_bits_on_every_instruction_set_wherever_they_are_written() {
+        let (range, units) = ((0.5, 0.1), [(2.0, -1.0), (3.0, 0.5), (1.0, 0.0), (1.0, 0.0)]);
+        // Images that go past the caches, one that does not, and one of less than a vector.
+        for pixels in [LARGE / 8 + 5, LARGE / 8 + 16, 100, 3] {
+            let values: Vec<f32> = (0..2 * pixels).map(|i| (i % 251) as f32 / 100.0).collect();
+            let channel = |i| usize::from(i >= pixels);
+            let bits = |values: &[f32]| values.iter().map(|x| x.to_bits()).collect::<Vec<_>>();
+            let expected: Vec<f32> = (values.iter().enumerate())
+                .map(|(i, x)| intensity(*x, range, units[channel(i)]))
+                .collect();
+            for level in Level::available() {
+                for begin in 0..=LINE {
+                    let mut out = vec![9.0; begin + values.len() + 1];
+                    let end = begin + values.len();
+                    floats(level, &values, 2, range, units, &mut out[begin..end]);
+                    assert_eq!(
+                        bits(&out[begin..end]),
+                        bits(&expected),
+                        "{level:?}, from {begin} on"
+                    );
+                    assert!(out[..begin].iter().chain(&out[end..]).all(|x| *x == 9.0));
+                }
+            }
+        }
+    }
+}
