@@ -1,16 +1,17 @@
 //! Which edits of a generator's graph pay on this machine: measured, one against the other.
 //!
 //! First each kind of rewrite of nodes, wherever it fits, then single nodes: one done another way, a
-//! rewrite more, a rewrite less; and last the edits that what the recipe says makes possible. Each candidate runs in turn with the best so far, block by block with its
-//! views, and is taken if it is faster by [`MARGIN`] and in nearly all of the rounds. The search is
-//! greedy: edits of different nodes hardly depend on each other.
+//! rewrite more, a rewrite less; and last the edits that what the recipe says makes possible. Each
+//! candidate runs in turn with the best so far, block by block with its views, and is taken if it is
+//! faster by [`MARGIN`] and in nearly all of the rounds. The search is greedy: edits of different
+//! nodes hardly depend on each other.
 
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
 use super::report::median;
-use crate::error::Result;
+use crate::error::{Kind, Result};
 use crate::generate::execution::{Change, Edit};
 use crate::generate::precision::compare;
 use crate::load::{BlockMaker, Dataset, Stop};
@@ -29,13 +30,13 @@ const SHORTEST: Duration = Duration::from_millis(10);
 const COMPARED: usize = 64;
 
 /// An edit, or one kind of them, that was tried.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct TriedRewrite {
     /// What was put to what was taken before; empty if something was left out.
     pub with: Vec<Edit>,
     /// What was left out.
     pub without: Vec<Edit>,
-    /// Images a second with it.
+    /// Images a second with it; 0 if it does not fit beside what was taken before.
     pub images_per_second: f64,
     /// How much faster it was than the best before it, as a factor: the median of the rounds.
     pub gain: f64,
@@ -179,7 +180,15 @@ impl Search<'_> {
             };
         let kept = before.iter().filter(|edit| !without.contains(edit));
         let set: Vec<Edit> = kept.chain(&with).cloned().collect();
-        let candidate = self.dataset.executed_with(&set)?;
+        let candidate = match self.dataset.executed_with(&set) {
+            // What fits the exported graph may not fit one that others have changed.
+            Err(error) if error.kind() == Kind::Argument => {
+                let why = error.summary();
+                self.tried.push(TriedRewrite { with, without, why, ..TriedRewrite::default() });
+                return Ok(());
+            }
+            opened => opened?,
+        };
         let trial = self.trial(&self.best, &candidate)?;
         let difference = difference(&self.exported, &candidate)?;
         let taken = trial.gain >= 1.0 + MARGIN && trial.sure;

@@ -81,6 +81,18 @@ pub(super) fn rows(report: &RewriteReport) -> String {
     );
     let _ = writeln!(text, "{:<WIDTH$} {exported:>10}", "as exported");
     for tried in &report.tried {
+        if tried.gain == 0.0 {
+            let _ = writeln!(
+                text,
+                "{:<WIDTH$} {:>10} {:>7} {:>11}  no: {}",
+                what(tried),
+                "-",
+                "-",
+                "-",
+                tried.why
+            );
+            continue;
+        }
         let _ = writeln!(
             text,
             "{:<WIDTH$} {:>10} {:>7} {:>11.1e}  {}: {}",

@@ -62,7 +62,12 @@ fn of_output(view: &View<'_>, node: &NodeProto) -> Option<Sizes> {
         }
         "Reshape" => {
             let shape = view.ints(input(node, 1)?)?;
-            Some(shape.iter().map(|dim| known(*dim)).collect())
+            let before = input(node, 0).and_then(|name| view.dims(name)).unwrap_or_default();
+            let size = |(axis, dim): (usize, &i64)| match dim {
+                0 => before.get(axis).copied().flatten(),
+                dim => known(*dim),
+            };
+            Some(shape.iter().enumerate().map(size).collect())
         }
         "Gemm" => {
             let weight = view.constant(input(node, 1)?)?;
@@ -88,6 +93,30 @@ fn of_output(view: &View<'_>, node: &NodeProto) -> Option<Sizes> {
                 *size = size.and_then(|size| size.checked_mul(usize::try_from(factor).ok()?));
             }
             Some(sizes)
+        }
+        "Concat" => {
+            let axis = usize::try_from(int_attribute(node, "axis")?).ok()?;
+            let parts: Option<Vec<&[Option<usize>]>> =
+                node.input.iter().map(|part| view.dims(part)).collect();
+            let parts = parts?;
+            let mut sizes = parts.first()?.to_vec();
+            for (at, size) in sizes.iter_mut().enumerate() {
+                let mut all = parts.iter().map(|part| part.get(at).copied().flatten());
+                *size = match at == axis {
+                    true => all.try_fold(0_usize, |sum, part| sum.checked_add(part?)),
+                    false => all.find_map(|part| part),
+                };
+            }
+            Some(sizes)
+        }
+        "DepthToSpace" => {
+            let block = usize::try_from(int_attribute(node, "blocksize")?).ok()?;
+            let &[batch, channels, height, width] = view.dims(input(node, 0)?)? else {
+                return None;
+            };
+            let larger = |size: Option<usize>| size.and_then(|size| size.checked_mul(block));
+            let channels = channels.and_then(|n| n.checked_div(block.checked_mul(block)?));
+            Some(vec![batch, channels, larger(height), larger(width)])
         }
         "Relu"
         | "LeakyRelu"
