@@ -134,7 +134,7 @@ fn help_of_a_verb_is_short_or_long_and_names_its_flags() {
 fn defaults_and_choices_are_shown() {
     assert_says(
         &text(&run(&["digest", "-h"]).stdout),
-        &["[default: 256]", "one a core]", "[default: 1000]"],
+        &["[default: 256]", "as tuned, or one a", "[default: 1000]"],
     );
     let providers = ["cpu, openvino, cuda, tensorrt"];
     assert_says(&text(&run(&["bench", "-h"]).stdout), &providers);
