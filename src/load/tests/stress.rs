@@ -79,7 +79,7 @@ fn one_run(run: u64, now: &Mutex<String>) {
     };
     let workers = random.up_to(6) as usize;
     if random.one_in(3) {
-        settings.memory = least_memory(&settings, &stream, workers);
+        settings.memory = super::least_memory(&settings, &stream, workers);
     }
     *now.lock().unwrap() = format!("run {run}: {workers} workers, world {world}, {settings:?}");
     // Some leave early, some throw the switch.
@@ -132,17 +132,4 @@ fn one_run(run: u64, now: &Mutex<String>) {
         let wanted = (start..end).flat_map(|i| (0..epochs).map(move |_| i)).collect::<Vec<_>>();
         assert_eq!(delivered, wanted, "run {run}");
     }
-}
-
-/// The least memory in bytes that is not refused.
-pub(super) fn least_memory(settings: &Settings, stream: &Stream, workers: usize) -> u64 {
-    let (mut refused, mut enough) = (0, settings.memory);
-    while enough - refused > 1 {
-        let memory = u64::midpoint(refused, enough);
-        match (Settings { memory, ..settings.clone() }).check(stream, workers) {
-            Ok(_) => enough = memory,
-            Err(_) => refused = memory,
-        }
-    }
-    enough
 }
