@@ -22,6 +22,7 @@ mod simd;
 mod slide;
 mod store;
 mod taps;
+mod unpack;
 mod vector;
 
 pub use canvas::Canvas;
