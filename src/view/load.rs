@@ -112,8 +112,7 @@ mod tests {
     fn interleaved_bytes_are_the_same_bits_on_every_instruction_set() {
         for width in [1, 15, 16, 17, 100] {
             for (channels, range) in [(1, [0.0, 255.0]), (3, [0.0, 255.0]), (3, [200.0, 7.0])] {
-                let format =
-                    ImageFormat { channels, height: 3, width, interleaved: true, range };
+                let format = ImageFormat { channels, height: 3, width, interleaved: true, range };
                 let values: Vec<u8> = (0..format.len()).map(|i| (i * 37 % 256) as u8).collect();
                 let pixels = 3 * width;
                 let scale = 1.0 / (range[1] - range[0]);

@@ -17,6 +17,7 @@ mod load;
 mod permute;
 mod planes;
 mod resample;
+mod run;
 pub mod sheet;
 mod simd;
 mod slide;
@@ -24,6 +25,7 @@ mod store;
 mod taps;
 mod unpack;
 mod vector;
+mod writing;
 
 pub use canvas::Canvas;
 pub use deliver::{BadValue, Delivery};
