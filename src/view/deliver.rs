@@ -155,8 +155,7 @@ impl Delivery {
 
     /// Writes one image of planes.
     pub(super) fn write_planar(&self, level: Level, values: &[f32], out: &mut [u8]) {
-        let channels = self.format.channels;
-        let range = self.range();
+        let (channels, range) = (self.format.channels, self.range());
         if self.is_planar() {
             let pixels = values.len() / channels;
             let mut writing = Writing::new(self, level, out);
