@@ -26,53 +26,59 @@ pub(super) struct Blur {
     rows: Vec<usize>,
     /// Two rows with their edges.
     padded: Lines,
+    /// Where a row is in that.
+    margin: usize,
     /// Where the rows begin that are weighed: a row moved by one place after the other.
     shifts: Vec<usize>,
 }
 
+/// Whether a blur leaves every value as it is: no neighbour weighs enough to be counted.
+pub(super) fn is_identity(kernel: [u32; 2], sigma: f32) -> bool {
+    kernel.iter().all(|side| side / 2 == 0) || density(1, sigma) <= NEGLIGIBLE
+}
+
 impl Blur {
-    /// Blurs every plane of `source`, which are `size = [height, width]`, into `out`.
-    pub fn run(
-        &mut self,
-        level: Level,
-        source: &[f32],
-        size: [usize; 2],
-        kernel: [u32; 2],
-        sigma: f32,
-        out: &mut [f32],
-    ) {
+    /// Gets ready for planes of `size = [height, width]`.
+    pub fn prepare(&mut self, size: [usize; 2], kernel: [u32; 2], sigma: f32) {
         let [height, width] = size;
         weigh(kernel[1], sigma, &mut self.along);
         weigh(kernel[0], sigma, &mut self.down);
         let radius = self.along.len() - 1;
         place(width, radius, 1, &mut self.columns);
         place(height, self.down.len() - 1, width, &mut self.rows);
-        // The row itself begins at a cache line, its left edge before that. There is at least one
-        // line before the row and one after it, for a pass that reads whole ones.
-        let margin = radius.next_multiple_of(Lines::LINE).max(Lines::LINE);
-        let length = margin + (width + radius).next_multiple_of(Lines::LINE) + Lines::LINE;
+        // The row itself begins at a cache line, its left edge before that.
+        self.margin = radius.next_multiple_of(Lines::LINE).max(Lines::LINE);
         self.shifts.clear();
-        self.shifts.extend(margin - radius..=margin + radius);
+        self.shifts.extend(self.margin - radius..=self.margin + radius);
+    }
+
+    /// Blurs one plane, as [prepared](Self::prepare) for.
+    pub fn plane(&mut self, level: Level, source: &[f32], out: &mut [f32]) {
+        let (margin, radius) = (self.margin, self.along.len() - 1);
+        let width = self.columns.len() - 2 * radius;
+        // There is at least one line before the row and one after it, for a pass that reads whole
+        // ones.
+        let length = margin + (width + radius).next_multiple_of(Lines::LINE) + Lines::LINE;
         let slide = slide::pass(level, radius);
         let (one, two) = self.padded.room(2 * length).split_at_mut(length);
-        let pixels = height * width;
-        for (source, out) in source.chunks_exact(pixels).zip(out.chunks_exact_mut(pixels)) {
-            let down = (&self.rows[..], &self.down[..]);
-            let along = (&self.shifts[..], &self.along[..], slide);
-            let edges = (&self.columns[..], margin);
-            blur(level, source, down, along, edges, [&mut *one, &mut *two], out);
-        }
+        let down = (&self.rows[..], &self.down[..]);
+        let along = (&self.shifts[..], &self.along[..], slide);
+        let edges = (&self.columns[..], margin);
+        blur(level, source, down, along, edges, [one, two], out);
     }
+}
+
+/// What a pixel weighs at a distance from the middle, which weighs one.
+fn density(distance: u32, sigma: f32) -> f64 {
+    let z = f64::from(distance) / f64::from(sigma);
+    if distance == 0 { 1.0 } else { libm::exp(-0.5 * z * z) }
 }
 
 /// The weights of the middle and of each distance from it.
 fn weigh(kernel: u32, sigma: f32, weights: &mut Vec<f32>) {
     weights.clear();
-    let density = |distance: u32| {
-        let z = f64::from(distance) / f64::from(sigma);
-        if distance == 0 { 1.0 } else { libm::exp(-0.5 * z * z) }
-    };
-    let counting = || (0..=kernel / 2).map(density).take_while(|weight| *weight > NEGLIGIBLE);
+    let densities = (0..=kernel / 2).map(|distance| density(distance, sigma));
+    let counting = || densities.clone().take_while(|weight| *weight > NEGLIGIBLE);
     let total = 2.0 * counting().sum::<f64>() - 1.0;
     weights.extend(counting().map(|weight| (weight / total) as f32));
 }

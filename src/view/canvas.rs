@@ -1,15 +1,13 @@
 //! Steps carried out on an image.
 
-use super::affine::{self, Map};
+use super::affine;
 use super::blur::Blur;
-use super::crop::{self, Window};
-use super::erase::{self, Area};
 use super::load::load;
-use super::resample::{Request, Resampler};
+use super::resample::Resampler;
+use super::run::Run;
 use super::simd::Level;
-use super::{BadValue, Delivery, Lines, colour};
+use super::{BadValue, Delivery, Lines};
 use crate::generate::ImageFormat;
-use crate::recipe::Axis;
 use crate::runtime::TensorView;
 use crate::sample::Step;
 
@@ -47,22 +45,22 @@ use crate::sample::Step;
 /// ```
 #[derive(Debug)]
 pub struct Canvas {
-    level: Level,
+    pub(super) level: Level,
     /// `[C, H, W]` of the loaded image, all zero before the first.
-    loaded: [usize; 3],
-    image: Lines,
+    pub(super) loaded: [usize; 3],
+    pub(super) image: Lines,
     /// Where a rendering is, and where its next step writes.
-    front: Lines,
-    back: Lines,
-    tools: Tools,
+    pub(super) front: Lines,
+    pub(super) back: Lines,
+    pub(super) tools: Tools,
 }
 
 /// Tables and memory of the steps that make a new image.
 #[derive(Debug, Default)]
-struct Tools {
-    resampler: Resampler,
-    blur: Blur,
-    reads: affine::Reads,
+pub(super) struct Tools {
+    pub resampler: Resampler,
+    pub blur: Blur,
+    pub reads: affine::Reads,
 }
 
 impl Default for Canvas {
@@ -120,8 +118,16 @@ impl Canvas {
         out: &mut [u8],
     ) -> Result<(), BadValue> {
         let level = self.level;
-        let (shape, values) = self.apply(steps);
-        delivery.write_planes(level, shape, values, out);
+        let mut run = Run::new(self);
+        if delivery.is_planar() {
+            let last = run.all_but_last(steps);
+            let writing = delivery.begin(level, run.shape(), out);
+            run.finish(last, writing);
+        } else {
+            run.all(steps);
+            let writing = delivery.begin(level, run.shape(), out);
+            writing.write_all(run.into_planes());
+        }
         Ok(())
     }
 
@@ -131,145 +137,10 @@ impl Canvas {
     /// # Panics
     /// As [`Canvas::render`].
     pub fn apply(&mut self, steps: &[Step]) -> ([usize; 3], &[f32]) {
-        assert!(self.loaded[0] > 0, "an image is loaded before it is rendered");
-        let mut run = Run { canvas: self, size: [0; 2], untouched: true, gray: false };
-        let [channels, height, width] = run.canvas.loaded;
-        run.size = [height, width];
-        let mut rest = steps;
-        while !rest.is_empty() {
-            rest = run.step(rest);
-        }
-        let (size, untouched) = (run.size, run.untouched);
-        let len = channels * size[0] * size[1];
-        let values = if untouched { &self.image } else { &self.front };
-        ([channels, size[0], size[1]], values.get(len))
-    }
-}
-
-/// One rendering on its way.
-struct Run<'a> {
-    canvas: &'a mut Canvas,
-    size: [usize; 2],
-    /// Whether the image is still the loaded one, which no step may write to.
-    untouched: bool,
-    /// Whether all three planes are the same: what is done to one is done to all.
-    gray: bool,
-}
-
-impl Run<'_> {
-    /// Carries out the first of `steps`, and what of the others goes with it; the steps left.
-    fn step<'s>(&mut self, steps: &'s [Step]) -> &'s [Step] {
-        let (step, after) = steps.split_first().expect("at least one step");
-        let level = self.canvas.level;
-        let channels = self.canvas.loaded[0];
-        let size = self.size;
-        if colour::is_pixelwise(step) {
-            let more = after.iter().take_while(|step| colour::is_pixelwise(step)).count();
-            let run = &steps[..=more];
-            self.gray |= channels == 3 && run.contains(&Step::Grayscale);
-            colour::run(level, self.image(), channels, run);
-            return &after[more..];
-        }
-        match *step {
-            Step::ResizedCrop { top, left, height, width, out, filter } => {
-                let flips = after.iter().take_while(|step| matches!(step, Step::Flip { .. }));
-                let after = &after[flips.clone().count()..];
-                let count =
-                    |axis: Axis| flips.clone().filter(|s| **s == Step::Flip { axis }).count();
-                let request = Request {
-                    top: top as usize,
-                    left: left as usize,
-                    height: height as usize,
-                    width: width as usize,
-                    out: out.map(|side| side as usize),
-                    filter,
-                    mirrored: [Axis::Vertical, Axis::Horizontal].map(|axis| count(axis) % 2 == 1),
-                };
-                assert!(
-                    request.top + request.height <= size[0]
-                        && request.left + request.width <= size[1]
-                        && request.height * request.width > 0,
-                    "{step:?} is inside of an image of {size:?}"
-                );
-                self.redraw(request.out, |tools, source, out| {
-                    tools.resampler.run(level, source, size, request, out);
-                });
-                return after;
-            }
-            Step::Crop { top, left, out, padding } => {
-                let area = Window {
-                    top: top as isize,
-                    left: left as isize,
-                    out: out.map(|side| side as usize),
-                };
-                self.redraw(area.out, |_, source, out| {
-                    crop::crop(source, size, area, padding, out)
-                });
-            }
-            Step::Affine { matrix, filter, fill } => {
-                let map = Map { matrix, filter, fill: fill.clamp(0.0, 1.0) };
-                self.canvas.tools.reads.resize(size[1]);
-                self.redraw(size, |tools, source, out| {
-                    affine::affine(level, source, size, map, &mut tools.reads, out);
-                });
-            }
-            Step::Blur { kernel, sigma } => {
-                let pixels = size[0] * size[1];
-                let different = if self.gray { 1 } else { channels };
-                self.redraw(size, |tools, source, out| {
-                    let (blurred, others) = out.split_at_mut(different * pixels);
-                    let source = &source[..different * pixels];
-                    tools.blur.run(level, source, size, kernel, sigma, blurred);
-                    others
-                        .chunks_exact_mut(pixels)
-                        .for_each(|plane| plane.copy_from_slice(blurred));
-                });
-            }
-            Step::Flip { axis } => crop::flip(self.image(), size, axis),
-            Step::Brightness { .. }
-            | Step::Contrast { .. }
-            | Step::Saturation { .. }
-            | Step::Hue { .. }
-            | Step::Grayscale
-            | Step::Solarize { .. }
-            | Step::Posterize { .. } => unreachable!("pixelwise"),
-            Step::Erase { top, left, height, width, fill } => {
-                let area = Area {
-                    top: top as usize,
-                    left: left as usize,
-                    height: height as usize,
-                    width: width as usize,
-                };
-                self.gray = false;
-                erase::erase(self.image(), size, area, fill);
-            }
-        }
-        after
-    }
-
-    /// The image, to be changed in place.
-    fn image(&mut self) -> &mut [f32] {
-        let canvas = &mut *self.canvas;
-        let len = canvas.loaded[0] * self.size[0] * self.size[1];
-        let image = canvas.front.room(len);
-        if self.untouched {
-            image.copy_from_slice(canvas.image.get(len));
-            self.untouched = false;
-        }
-        image
-    }
-
-    /// Makes a new image of size `to` from the one that there is.
-    fn redraw(&mut self, to: [usize; 2], draw: impl FnOnce(&mut Tools, &[f32], &mut [f32])) {
-        assert!(to[0] > 0 && to[1] > 0, "a view has at least one pixel");
-        let canvas = &mut *self.canvas;
-        let channels = canvas.loaded[0];
-        let (from, to_len) = (channels * self.size[0] * self.size[1], channels * to[0] * to[1]);
-        let source = if self.untouched { &canvas.image } else { &canvas.front };
-        draw(&mut canvas.tools, source.get(from), canvas.back.room(to_len));
-        std::mem::swap(&mut canvas.front, &mut canvas.back);
-        self.untouched = false;
-        self.size = to;
+        let mut run = Run::new(self);
+        run.all(steps);
+        let shape = run.shape();
+        (shape, run.into_planes())
     }
 }
 
@@ -278,7 +149,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::recipe::{Filter, Padding, Sampling};
+    use crate::recipe::{Axis, Dtype, Filter, Layout, Normalise, Output, Padding, Sampling};
     use crate::sample::Fill;
 
     /// Steps that are legal for an image of `size`, whatever came before.
@@ -386,6 +257,49 @@ mod tests {
             let first = all.next().unwrap();
             for other in all {
                 prop_assert!(first == other, "{steps:?}");
+            }
+        }
+
+        #[test]
+        fn views_are_the_same_bits_however_they_are_delivered_and_whatever_is_kept_of_gray(
+            (shape, steps) in steps(),
+            gray in 0..4usize,
+            dtype in prop_oneof![Just(Dtype::U8), Just(Dtype::F16), Just(Dtype::F32)],
+            layout in prop_oneof![Just(Layout::Nchw), Just(Layout::Nhwc)],
+        ) {
+            let (format, values) = image(shape);
+            let mut steps = steps;
+            steps.insert(gray, Step::Grayscale);
+            let normalise = Normalise { mean: vec![0.1], std: vec![0.7] };
+            let normalise = (dtype != Dtype::U8).then_some(normalise);
+            let output = Output { dtype, layout, normalise };
+            for level in Level::available() {
+                let mut canvas = Canvas::with(level);
+                // Each step by itself begins with all planes and ends with them.
+                let (mut shape, mut planes) = (shape, Vec::new());
+                canvas.load(&format, TensorView::U8(&values)).unwrap();
+                for step in steps.iter().map(std::slice::from_ref) {
+                    let (made, values) = canvas.apply(step);
+                    (shape, planes) = (made, values.to_vec());
+                    let [channels, height, width] = shape;
+                    let range = [0.0, 1.0];
+                    let made = ImageFormat { channels, height, width, interleaved: false, range };
+                    canvas.load(&made, TensorView::F32(&planes)).unwrap();
+                }
+                let delivery = Delivery::of_canvas(shape, &output).unwrap();
+                let mut expected = vec![0u32; planes.len()];
+                let bytes = delivery.image_bytes();
+                let expected: &mut [u8] = &mut bytemuck::cast_slice_mut(&mut expected)[..bytes];
+                delivery.write(TensorView::F32(&planes), expected).unwrap();
+
+                canvas.load(&format, TensorView::U8(&values)).unwrap();
+                let mut view = vec![0u32; planes.len()];
+                let view: &mut [u8] = &mut bytemuck::cast_slice_mut(&mut view)[..bytes];
+                canvas.render(&steps, &delivery, view).unwrap();
+                prop_assert!(view == expected, "{level:?}: {steps:?}");
+                let (_, values) = canvas.apply(&steps);
+                let bits = |values: &[f32]| values.iter().map(|x| x.to_bits()).collect::<Vec<_>>();
+                prop_assert!(bits(values) == bits(&planes), "{level:?}: {steps:?}");
             }
         }
     }

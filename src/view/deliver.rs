@@ -11,6 +11,7 @@ use half::slice::HalfFloatSliceExt;
 
 use super::simd::{Level, kernel};
 use super::store::{self, byte, intensity};
+use super::writing::Writing;
 use crate::error::{Error, Kind, Result};
 use crate::generate::ImageFormat;
 use crate::recipe::{Dtype, Layout, Normalise, Output};
@@ -73,6 +74,11 @@ impl Delivery {
         Self::new(format, output)
     }
 
+    /// Of delivered values.
+    pub(super) fn dtype(&self) -> Dtype {
+        self.dtype
+    }
+
     /// What the generator makes.
     #[must_use]
     pub fn format(&self) -> &ImageFormat {
@@ -126,50 +132,59 @@ impl Delivery {
         Ok(())
     }
 
-    /// Writes one image of finite intensities, which are not checked again.
+    /// Takes one image of finite intensities, which are not checked again.
     ///
     /// # Panics
     /// If the delivery is not for this shape, planar and in `[0, 1]`, or as [`Delivery::write`].
-    pub(super) fn write_planes(
-        &self,
+    pub(super) fn begin<'a>(
+        &'a self,
         level: Level,
-        shape: [usize; 3],
-        values: &[f32],
-        out: &mut [u8],
-    ) {
-        let [channels, height, width] = shape;
+        [channels, height, width]: [usize; 3],
+        out: &'a mut [u8],
+    ) -> Writing<'a> {
         let format = ImageFormat { channels, height, width, interleaved: false, range: [0.0, 1.0] };
         assert_eq!(self.format, format, "a delivery for what the canvas made");
         assert_eq!(self.image_bytes(), out.len(), "as many bytes as an image");
-        self.write_planar(level, values, out);
+        Writing::new(self, level, out)
     }
 
-    /// Writes one image whose channels lie apart.
-    fn write_planar(&self, level: Level, values: &[f32], out: &mut [u8]) {
-        let channels = self.format.channels;
-        let together = self.interleave && channels > 1;
-        let range = (self.scale, self.bias);
+    /// Whether the channels of a delivered image lie apart.
+    pub(super) fn is_planar(&self) -> bool {
+        !self.interleave || self.format.channels == 1
+    }
+
+    /// Writes one image of planes.
+    pub(super) fn write_planar(&self, level: Level, values: &[f32], out: &mut [u8]) {
+        let (channels, range) = (self.format.channels, self.range());
+        if self.is_planar() {
+            let pixels = values.len() / channels;
+            let mut writing = Writing::new(self, level, out);
+            for (channel, plane) in values.chunks_exact(pixels).enumerate() {
+                writing.write(channel, 0, plane);
+            }
+            return writing.finish();
+        }
         let units = std::array::from_fn(|channel| self.unit(channel));
         match self.dtype {
-            Dtype::U8 if together => store::bytes_together(level, values, channels, range, out),
-            Dtype::U8 => store::bytes(level, values, range, out),
+            Dtype::U8 => store::bytes_together(level, values, channels, range, out),
             Dtype::F32 => {
                 let out = bytemuck::cast_slice_mut(out);
-                if together {
-                    store::floats_together(level, values, channels, range, units, out);
-                } else {
-                    store::floats(level, values, channels, range, units, out);
-                }
+                store::floats_together(level, values, channels, range, units, out);
             }
             Dtype::F16 => {
                 let out = bytemuck::cast_slice_mut(out);
-                store::halves(level, values, channels, together, range, units, out);
+                store::halves_together(level, values, channels, range, units, out);
             }
         }
     }
 
+    /// What values are multiplied with, and what is added then, to make them intensities.
+    pub(super) fn range(&self) -> (f32, f32) {
+        (self.scale, self.bias)
+    }
+
     /// What intensities of a channel are multiplied with, and what is added then.
-    fn unit(&self, channel: usize) -> (f32, f32) {
+    pub(super) fn unit(&self, channel: usize) -> (f32, f32) {
         self.normalise.get(channel).copied().unwrap_or((1.0, 0.0))
     }
 
@@ -187,7 +202,7 @@ impl Delivery {
         out: &mut [T],
         map: impl Fn(f32, (f32, f32), (f32, f32)) -> T + Copy,
     ) {
-        let range = (self.scale, self.bias);
+        let range = self.range();
         if self.interleave && self.normalise.is_empty() {
             for (out, x) in out.iter_mut().zip(values) {
                 *out = map(*x, range, (1.0, 0.0));

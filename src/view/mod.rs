@@ -17,12 +17,15 @@ mod load;
 mod permute;
 mod planes;
 mod resample;
+mod run;
 pub mod sheet;
 mod simd;
 mod slide;
 mod store;
 mod taps;
+mod unpack;
 mod vector;
+mod writing;
 
 pub use canvas::Canvas;
 pub use deliver::{BadValue, Delivery};

@@ -7,7 +7,7 @@ use half::slice::HalfFloatSliceExt;
 
 use super::simd::{Level, kernel, vector_kernel};
 use super::unit;
-use super::vector::{Vector, settle};
+use super::vector::Vector;
 
 /// Bytes of an image from which on it is written past the caches. A batch of such images is several
 /// times as large as those of one core, so what is written would have to leave them again before it
@@ -54,30 +54,16 @@ kernel! {
     }
 }
 
-/// Plane after plane. Those of a large image are written past the caches.
-pub(super) fn floats(
-    level: Level,
-    values: &[f32],
-    channels: usize,
-    range: Pair,
-    units: Units,
-    out: &mut [f32],
-) {
-    let past_caches = size_of_val(out) >= LARGE;
-    let pixels = values.len() / channels;
-    let planes = values.chunks_exact(pixels).zip(out.chunks_exact_mut(pixels));
-    for ((values, out), unit) in planes.zip(units) {
-        plane(level, values, range, unit, past_caches, out);
-    }
-    if past_caches {
-        settle();
-    }
+/// Whether images of so many bytes are written past the caches.
+pub(super) fn is_large(bytes: usize) -> bool {
+    bytes >= LARGE
 }
 
 vector_kernel! {
     /// Values of one channel. `past_caches` asks for writes that neither read what was there before
-    /// into the caches nor leave there what is written. They are to be [settled](settle).
-    fn plane(
+    /// into the caches nor leave there what is written. They are to be
+    /// [settled](super::vector::settle).
+    pub(super) fn floats(
         values: &[f32],
         range: Pair,
         unit: Pair,
@@ -135,31 +121,31 @@ kernel! {
     }
 }
 
-/// Half-precision floats by way of a stretch of single-precision ones that stays in the cache.
-pub(super) fn halves(
+/// Pixels, or values of one channel, that are made into single precision at a time.
+const STRETCH: usize = 256;
+
+/// Half-precision floats of one channel by way of a stretch of single-precision ones that stays in
+/// the cache.
+pub(super) fn halves(level: Level, values: &[f32], range: Pair, unit: Pair, out: &mut [f16]) {
+    let mut single = [0.0; STRETCH * 4];
+    for (values, out) in values.chunks(single.len()).zip(out.chunks_mut(STRETCH * 4)) {
+        let single = &mut single[..values.len()];
+        floats(level, values, range, unit, false, single);
+        out.convert_from_f32_slice(single);
+    }
+}
+
+/// As [`halves`], to pixels.
+pub(super) fn halves_together(
     level: Level,
     values: &[f32],
     channels: usize,
-    together: bool,
     range: Pair,
     units: Units,
     out: &mut [f16],
 ) {
-    const STRETCH: usize = 256;
     let pixels = values.len() / channels;
-    let mut single = [0.0; STRETCH * 4];
-    if !together {
-        let planes = values.chunks_exact(pixels).zip(out.chunks_exact_mut(pixels));
-        for ((values, out), unit) in planes.zip(units) {
-            for (values, out) in values.chunks(STRETCH * 4).zip(out.chunks_mut(STRETCH * 4)) {
-                let single = &mut single[..values.len()];
-                plane(level, values, range, unit, false, single);
-                out.convert_from_f32_slice(single);
-            }
-        }
-        return;
-    }
-    let mut stretch = [0.0; STRETCH * 4];
+    let (mut single, mut stretch) = ([0.0; STRETCH * 4], [0.0; STRETCH * 4]);
     for (number, out) in out.chunks_mut(STRETCH * channels).enumerate() {
         let n = out.len() / channels;
         for (channel, stretch) in stretch.chunks_exact_mut(n).take(channels).enumerate() {
@@ -196,29 +182,24 @@ fn interleave<const C: usize, T>(values: &[f32], out: &mut [T], map: impl Fn(f32
 
 #[cfg(test)]
 mod tests {
+    use super::super::vector::settle;
     use super::*;
 
     #[test]
     fn floats_are_the_same_bits_on_every_instruction_set_wherever_they_are_written() {
-        let (range, units) = ((0.5, 0.1), [(2.0, -1.0), (3.0, 0.5), (1.0, 0.0), (1.0, 0.0)]);
-        // Images that go past the caches, one that does not, and one of less than a vector.
-        for pixels in [LARGE / 8 + 5, LARGE / 8 + 16, 100, 3] {
-            let values: Vec<f32> = (0..2 * pixels).map(|i| (i % 251) as f32 / 100.0).collect();
-            let channel = |i| usize::from(i >= pixels);
-            let bits = |values: &[f32]| values.iter().map(|x| x.to_bits()).collect::<Vec<_>>();
-            let expected: Vec<f32> = (values.iter().enumerate())
-                .map(|(i, x)| intensity(*x, range, units[channel(i)]))
-                .collect();
+        let (range, unit) = ((0.5, 0.1), (2.0, -1.0));
+        let bits = |values: &[f32]| values.iter().map(|x| x.to_bits()).collect::<Vec<_>>();
+        for n in [4117, 4096, 100, 3] {
+            let values: Vec<f32> = (0..n).map(|i| (i % 251) as f32 / 100.0).collect();
+            let expected: Vec<f32> = values.iter().map(|x| intensity(*x, range, unit)).collect();
             for level in Level::available() {
-                for begin in 0..=LINE {
-                    let mut out = vec![9.0; begin + values.len() + 1];
-                    let end = begin + values.len();
-                    floats(level, &values, 2, range, units, &mut out[begin..end]);
-                    assert_eq!(
-                        bits(&out[begin..end]),
-                        bits(&expected),
-                        "{level:?}, from {begin} on"
-                    );
+                for (begin, past_caches) in (0..=LINE).flat_map(|n| [(n, false), (n, true)]) {
+                    let mut out = vec![9.0; begin + n + 1];
+                    let end = begin + n;
+                    floats(level, &values, range, unit, past_caches, &mut out[begin..end]);
+                    settle();
+                    let place = format!("{level:?}, {n} from {begin} on, {past_caches}");
+                    assert_eq!(bits(&out[begin..end]), bits(&expected), "{place}");
                     assert!(out[..begin].iter().chain(&out[end..]).all(|x| *x == 9.0));
                 }
             }
