@@ -20,8 +20,8 @@
 use super::Model;
 use super::draft::Draft;
 use super::proto::{
-    AttributeProto, Dimension, DimensionValue, NodeProto, TensorProto, TensorShapeProto,
-    TensorType, TypeProto, TypeValue, ValueInfoProto,
+    AttributeProto, Dimension, DimensionValue, NodeProto, TensorShapeProto, TensorType, TypeProto,
+    TypeValue, ValueInfoProto,
 };
 use crate::error::{Error, Kind, Result};
 
@@ -157,16 +157,7 @@ impl Nodes<'_> {
     }
 
     fn integers(&mut self, values: &[i64]) -> String {
-        let name = self.draft.fresh(&format!("{}_shape", self.stem));
-        let raw: Vec<u8> = values.iter().flat_map(|value| value.to_le_bytes()).collect();
-        self.draft.graph_mut().initializer.push(TensorProto {
-            name: name.clone(),
-            dims: vec![i64::try_from(values.len()).unwrap_or(i64::MAX)],
-            data_type: 7,
-            raw_data: Some(raw.into()),
-            ..Default::default()
-        });
-        name
+        self.draft.add_ints(&format!("{}_shape", self.stem), values)
     }
 }
 

@@ -48,7 +48,7 @@ fn a_window_that_keeps_workers_idle_is_named() {
         Ok(())
     });
     let mut settings = settings(64);
-    settings.memory = super::stress::least_memory(&settings, &stream, 8);
+    settings.memory = super::least_memory(&settings, &stream, 8);
     let mut loader = start(settings, &stream, &stand_in, 8);
     loader.by_ref().take(20).for_each(|batch| drop(batch.unwrap()));
     let statistics = loader.statistics();

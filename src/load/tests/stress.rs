@@ -133,16 +133,3 @@ fn one_run(run: u64, now: &Mutex<String>) {
         assert_eq!(delivered, wanted, "run {run}");
     }
 }
-
-/// The least memory in bytes that is not refused.
-pub(super) fn least_memory(settings: &Settings, stream: &Stream, workers: usize) -> u64 {
-    let (mut refused, mut enough) = (0, settings.memory);
-    while enough - refused > 1 {
-        let memory = u64::midpoint(refused, enough);
-        match (Settings { memory, ..settings.clone() }).check(stream, workers) {
-            Ok(_) => enough = memory,
-            Err(_) => refused = memory,
-        }
-    }
-    enough
-}
