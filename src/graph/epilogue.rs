@@ -157,7 +157,8 @@ impl Nodes<'_> {
     }
 
     fn integers(&mut self, values: &[i64]) -> String {
-        self.draft.add_ints(&format!("{}_shape", self.stem), values)
+        let stem = format!("{}_shape", self.stem);
+        self.draft.add_ints(&stem, values)
     }
 }
 

@@ -328,7 +328,12 @@ impl Maker {
                 match self.pick(0, 3) {
                     // ONNX Runtime has it below the stride, the standard below the dilation too.
                     0 if !dilated => attributes.push(list("output_padding", &self.many(2, 0, 1))),
-                    1 => attributes.push(list("output_shape", &self.many(2, 4, 12))),
+                    // Of one below its input ONNX Runtime infers no size at all, and then the rank.
+                    1 => {
+                        let larger = self.many(2, 0, 6);
+                        let sizes = [dims[2] as i64 + larger[0], dims[3] as i64 + larger[1]];
+                        attributes.push(list("output_shape", &sizes));
+                    }
                     _ => (),
                 }
                 node_with("ConvTranspose", &[&x, &weights], &[&y], &attributes)

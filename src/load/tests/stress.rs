@@ -79,7 +79,7 @@ fn one_run(run: u64, now: &Mutex<String>) {
     };
     let workers = random.up_to(6) as usize;
     if random.one_in(3) {
-        settings.memory = least_memory(&settings, &stream, workers);
+        settings.memory = super::least_memory(&settings, &stream, workers);
     }
     *now.lock().unwrap() = format!("run {run}: {workers} workers, world {world}, {settings:?}");
     // Some leave early, some throw the switch.
