@@ -38,14 +38,14 @@
 //! |---|---|
 //! | [`recipe`] | what the dataset is: TOML in, a checked recipe and its digest out |
 //! | [`sample`] | index to plan: counter-based random numbers, latents and their moves, walks, pools, classes, pixel steps, echoes |
-//! | [`graph`] | ONNX models as values: read, checked, asked; the linear layers that read a latent |
-//! | [`runtime`] | ONNX Runtime: found or installed; sessions and tensors |
-//! | [`generate`] | latents to images: contract, generator, doctor |
+//! | [`graph`] | ONNX models as values: read, checked, asked, edited, written; shapes, rewrites, linear layers |
+//! | [`runtime`] | ONNX Runtime: found or installed; providers, sessions and tensors |
+//! | [`generate`] | latents to images: contract, generator, doctor; how a graph is executed, and profiles |
 //! | [`view`] | images to views: crops, colour, blur, …; range, type, layout; contact sheets |
-//! | [`load`] | the pipeline: [`Dataset`], [`Loader`], [`Batch`]; several tensors a batch |
+//! | [`load`] | the pipeline: [`Dataset`], [`Loader`], [`Batch`]; several tensors a batch, echoes, statistics |
 //! | `metrics` | a loader's statistics for Prometheus (feature `metrics`); uses `load`, nothing uses it but `cli` |
 //! | [`directions`] | directions in latent space: found, measured, written for steering |
-//! | [`bench`](mod@bench) | throughput against its ceiling |
+//! | [`bench`](mod@bench) | throughput against its ceiling; rewrites, sessions and threads that compete |
 
 pub mod bench;
 #[cfg(feature = "cli")]

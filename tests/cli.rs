@@ -16,9 +16,19 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 /// Every verb, and flags that its help must name.
-const VERBS: [(&str, &[&str]); 9] = [
+const VERBS: [(&str, &[&str]); 10] = [
     ("demo", &["--output <DIR>", "--ort <PATH>"]),
-    ("inspect", &["<MODEL|RECIPE>", "--output <TOML>", "--set <KEY=VALUE>"]),
+    (
+        "inspect",
+        &[
+            "<MODEL|RECIPE>",
+            "--output <TOML>",
+            "--set <KEY=VALUE>",
+            "--rewrites",
+            "--precision",
+            "--providers",
+        ],
+    ),
     (
         "preview",
         &[
@@ -55,12 +65,14 @@ const VERBS: [(&str, &[&str]); 9] = [
             "--world-size <W>",
             "--memory <MIB>",
             "--view-threads <N>",
+            "--rewrites <auto|none|LIST>",
         ],
     ),
     (
         "bench",
         &["<RECIPE>", "--rounds", "--seconds", "--consumer <MS>", "--batch <N>", "--threads"],
     ),
+    ("tune", &["<RECIPE>", "--budget <S>", "--dry-run", "--provider <NAME>"]),
     ("runtime", &["list", "install"]),
     ("completions", &["bash", "zsh", "fish"]),
     ("man", &["[VERB]"]),
@@ -320,6 +332,76 @@ fn the_environment_of_a_world_is_checked() {
     }
 }
 
+// Tuning --------------------------------------------------------------------------------------
+
+/// The command with a cache that holds nothing, and the library that the tests use.
+fn with_cache(cache: &TempDir) -> assert_cmd::Command {
+    let runtime = genset::runtime::Runtime::open(&common::options(&[]).search).unwrap();
+    let mut command = genset();
+    command.env("GENSET_CACHE", cache.path()).env("GENSET_ORT", runtime.path());
+    command
+}
+
+/// What `tune` says of digits, measured for hardly any time.
+#[track_caller]
+fn tuned(cache: &TempDir, more: &[&str]) -> Value {
+    let mut command = with_cache(cache);
+    command.args(["tune", DIGITS, "--budget", "0.5", "--json"]).args(more);
+    let output = command.output().unwrap();
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    assert_eq!(text(&output.stderr), "");
+    json(&output.stdout)
+}
+
+#[test]
+fn tuning_says_what_was_tried_and_a_dry_run_stores_nothing() {
+    let cache = folder();
+    let document = tuned(&cache, &["--dry-run"]);
+    assert!(document["rewrites"]["tried"].as_array().is_some_and(|tried| !tried.is_empty()));
+    for (list, first) in [("shapes", " × 1 thread"), ("suggestions", "as it is: block 32, f32")] {
+        let trials = document[list].as_array().unwrap();
+        assert!(trials.len() > 1, "{list}: {document}");
+        assert!(trials[0]["what"].as_str().unwrap().ends_with(first), "{list}: {document}");
+        assert_eq!(trials.iter().filter(|trial| trial["best"] == true).count(), 1, "{list}");
+        assert!(trials.iter().all(|trial| trial["images_per_second"].as_f64() > Some(0.0)));
+    }
+    let profile = &document["profile"];
+    assert_eq!(profile["key"]["providers"], serde_json::json!(["cpu"]));
+    assert!(profile["sessions"].as_u64() > Some(0) && profile["threads"].as_u64() > Some(0));
+    assert_eq!(document["providers"][0]["provider"], "cpu");
+    assert!(document["stored"].is_null());
+    assert_eq!(fs::read_dir(cache.path()).unwrap().count(), 0, "nothing was stored");
+}
+
+#[test]
+fn what_tuning_stores_is_followed_and_never_passed_over_when_it_is_broken() {
+    let cache = folder();
+    let document = tuned(&cache, &[]);
+    let stored = document["stored"].as_str().unwrap();
+    let digest = || {
+        let output = with_cache(&cache).args(FEW).arg("--json").output().unwrap();
+        (output.status.code(), json(&output.stdout))
+    };
+    let (code, followed) = digest();
+    assert_eq!((code, &followed["rewrites"]), (Some(0), &document["profile"]["rewrites"]));
+    // Half a second may find that nothing pays: also what a profile says by hand is followed.
+    let mut profile = document["profile"].clone();
+    profile["rewrites"] = serde_json::json!([{ "rewrite": "epilogue", "node": "image" }]);
+    fs::write(stored, profile.to_string()).unwrap();
+    let (code, followed) = digest();
+    assert_eq!((code, &followed["rewrites"]), (Some(0), &profile["rewrites"]));
+
+    fs::write(stored, "{").unwrap();
+    let (code, broken) = digest();
+    assert_eq!((code, &broken["error"]["kind"]), (Some(1), &"state".into()), "{broken}");
+    assert_says(&broken.to_string(), &[stored, "no profile", "genset tune", "--rewrites none"]);
+
+    fs::remove_file(stored).unwrap();
+    let (code, by_rule) = digest();
+    assert_eq!((code, &by_rule["rewrites"]), (Some(0), &serde_json::json!([])));
+    assert!(by_rule["rewrites"] != followed["rewrites"]);
+}
+
 // Preview -------------------------------------------------------------------------------------
 
 /// Width, height and pixels of an RGB PNG.
@@ -459,6 +541,8 @@ fn a_wrong_word_is_answered_with_the_right_one() {
         (&["preview", DIGITS, "--index", "60000"], &["there is no sample 60000"]),
         (&["bench", DIGITS, "--seconds", "0"], &["must be more than 0"]),
         (&["bench", DIGITS, "--seconds", "nan"], &["must be"]),
+        (&["tune", DIGITS, "--budget", "0"], &["must be more than 0"]),
+        (&["tune", DIGITS, "--threads", "2"], &["--threads"]),
         (&["runtime", "install", "torch"], &["torch", "onnxruntime"]),
         (&[], &["Usage: genset", "demo"]),
     ] {

@@ -32,9 +32,6 @@ pub(super) struct EngineArgs {
     /// Sets an option of a provider, such as cuda.device_id=1
     #[arg(long = "provider-option", value_name = "PROVIDER.KEY=VALUE", help_heading = "Engine")]
     pub provider_options: Vec<ProviderOption>,
-    /// Threads inside one generator call [default: as tuned, or 1]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..), help_heading = "Engine")]
-    pub threads: Option<u16>,
     /// Puts a setting over the recipe, such as views.count=4
     #[arg(long = "set", value_name = "KEY=VALUE", help_heading = "Engine")]
     pub settings: Vec<String>,
@@ -55,18 +52,34 @@ impl EngineArgs {
             },
             providers: self.provider.clone(),
             provider_options: self.provider_options.clone(),
-            threads: self.threads.map(usize::from),
+            threads: None,
             rewrites: Rewrites::Auto,
             settings: self.settings.clone(),
         }
     }
 }
 
-/// The same, and which edits of its graph it runs with.
+/// How many threads a generator call has, where that is not to be found out.
+#[derive(Debug, clap::Args)]
+pub(super) struct ThreadsArgs {
+    /// Threads inside one generator call [default: as tuned, or 1]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..), help_heading = "Engine")]
+    threads: Option<u16>,
+}
+
+impl ThreadsArgs {
+    pub fn over(&self, options: Options) -> Options {
+        Options { threads: self.threads.map(usize::from), ..options }
+    }
+}
+
+/// Both, and which edits of its graph it runs with.
 #[derive(Debug, clap::Args)]
 pub(super) struct ExecutionArgs {
     #[command(flatten)]
     pub engine: EngineArgs,
+    #[command(flatten)]
+    threads: ThreadsArgs,
     /// Exact edits of the generator's graph: auto (as tuned, or by rule), none, or a list such as
     /// phases,epilogue; NAME@NODE for one node. `inspect --rewrites` says what fits and pays
     #[arg(long, default_value = "auto", value_name = "auto|none|LIST", help_heading = "Engine")]
@@ -75,7 +88,8 @@ pub(super) struct ExecutionArgs {
 
 impl ExecutionArgs {
     pub fn options(&self) -> Options {
-        Options { rewrites: self.rewrites.clone(), ..self.engine.options() }
+        let options = Options { rewrites: self.rewrites.clone(), ..self.engine.options() };
+        self.threads.over(options)
     }
 
     pub fn open(&self, recipe: &Path) -> Result<Dataset> {

@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::common::{EngineArgs, bytes, error_document, print, print_json, say, thousands};
+use super::common::{
+    EngineArgs, ThreadsArgs, bytes, error_document, print, print_json, say, thousands,
+};
 use super::{inspect_precision, inspect_providers, inspect_rewrites};
 use crate::error::{Error, Kind, Result};
 use crate::generate::doctor::{self, Diagnosis, Finding, Severity};
@@ -31,23 +33,26 @@ pub(super) struct InspectArgs {
     /// Write the recipe to this file
     #[arg(short, long, value_name = "TOML")]
     output: Option<PathBuf>,
-    /// Measure which rewrites of the generator's graph pay on this machine, and say what each gains
+    /// Measure which rewrites of the generator's graph pay on this machine, and say what each gains;
+    /// the target must be a recipe
     #[arg(long, conflicts_with = "output")]
     rewrites: bool,
     /// Seconds that measuring the rewrites may take
     #[arg(long, default_value_t = 20.0, requires = "rewrites", value_parser = super::bench::positive, value_name = "S")]
     seconds: f64,
-    /// Say how far the images of the recipe's precision are from those of f32
+    /// Say how far images in the recipe's precision are from those in f32; the target must be a recipe
     #[arg(long, conflicts_with_all = ["output", "rewrites"])]
     precision: bool,
-    /// Images of which the precision is told
+    /// Images to compare in both precisions
     #[arg(long, default_value_t = 1000, requires = "precision", value_parser = clap::value_parser!(u32).range(1..), value_name = "N")]
     images: u32,
-    /// Show what runs where instead, node by node; the target must be a recipe
+    /// Show which provider runs each node of the graph; the target must be a recipe
     #[arg(long, conflicts_with_all = ["output", "rewrites", "precision"])]
     providers: bool,
     #[command(flatten)]
     engine: EngineArgs,
+    #[command(flatten)]
+    threads: ThreadsArgs,
 }
 
 struct Report {
@@ -59,7 +64,7 @@ struct Report {
 }
 
 pub(super) fn run(args: &InspectArgs, json: bool) -> Result<ExitCode> {
-    let options = || args.engine.options();
+    let options = || args.threads.over(args.engine.options());
     if args.rewrites {
         let budget = Duration::from_secs_f64(args.seconds);
         return inspect_rewrites::run(&args.target, options(), budget, json);
@@ -68,7 +73,7 @@ pub(super) fn run(args: &InspectArgs, json: bool) -> Result<ExitCode> {
         return inspect_precision::run(&args.target, options(), args.images as usize, json);
     }
     if args.providers {
-        inspect_providers::run(&args.target, &args.engine, json)?;
+        inspect_providers::run(&args.target, options(), json)?;
         return Ok(ExitCode::SUCCESS);
     }
     let report = examine(args)?;

@@ -5,9 +5,9 @@ use std::path::Path;
 
 use serde::Serialize;
 
-use super::common::{EngineArgs, print, print_json};
+use super::common::{print, print_json};
 use crate::error::Result;
-use crate::load::Dataset;
+use crate::load::{Dataset, Options};
 use crate::runtime::Placement;
 
 /// How many nodes a provider runs.
@@ -32,10 +32,10 @@ struct Document<'a> {
 }
 
 /// Opens the recipe as a loader's worker would, and prints where its nodes went.
-pub(super) fn run(recipe: &Path, engine: &EngineArgs, json: bool) -> Result<()> {
-    let dataset = Dataset::open_with(recipe, engine.options())?;
+pub(super) fn run(recipe: &Path, options: Options, json: bool) -> Result<()> {
+    let asked: Vec<_> = options.providers.iter().map(|provider| provider.name()).collect();
+    let dataset = Dataset::open_with(recipe, options)?;
     let nodes = dataset.placements()?;
-    let asked: Vec<_> = engine.provider.iter().map(|provider| provider.name()).collect();
     let document = Document {
         runtime: dataset.runtime().version(),
         precision: dataset.recipe().generator.precision.name(),

@@ -38,10 +38,10 @@ use crate::error::Result;
 )]
 struct Cli {
     /// Print one JSON document on stdout
-    #[arg(long, global = true)]
+    #[arg(long, global = true, display_order = 100)]
     json: bool,
     /// Say on stderr what goes on: error, warn, info, debug or trace, or as genset::load=debug
-    #[arg(long, global = true, value_name = "LEVEL", env = "GENSET_LOG", value_parser = log::filter)]
+    #[arg(long, global = true, display_order = 101, value_name = "LEVEL", env = "GENSET_LOG", value_parser = log::filter)]
     log: Option<Targets>,
     #[command(subcommand)]
     verb: Verb,

@@ -19,13 +19,14 @@ use crate::runtime::{Provider, installed};
 ///
 /// Measures which rewrites of its graph pay, how to divide the cores between sessions and threads,
 /// and what other block sizes and precisions would gain. What wins is stored for this model,
-/// provider, ONNX Runtime and processor, and followed by every verb and loader from then on.
-/// Without --provider, every provider that is installed is tuned in a process of its own.
+/// provider, ONNX Runtime and processor, and followed by every verb and loader from then on. With
+/// neither --provider nor --ort, every provider that is installed is tuned, each in a process of its
+/// own.
 #[derive(Debug, clap::Args)]
 pub(super) struct TuneArgs {
     /// A recipe, or builtin:NAME
     recipe: PathBuf,
-    /// Seconds to measure for, for each provider
+    /// Seconds to measure for each provider
     #[arg(long, default_value_t = 40.0, value_parser = super::bench::positive, value_name = "S")]
     budget: f64,
     /// Store nothing
@@ -63,7 +64,8 @@ pub(super) fn run(args: &TuneArgs, json: bool) -> Result<()> {
         images_per_second: best(&tuning.shapes),
         error: None,
     }];
-    if options.providers.is_empty() {
+    // A library that was named is used, whatever the provider: it has the one that was tuned.
+    if options.providers.is_empty() && options.search.explicit.is_none() {
         for provider in others() {
             stop.check()?;
             bar.set_message(format!("measuring provider {provider}"));

@@ -105,27 +105,22 @@ impl Draft {
 
     /// Adds an `f32` initializer under a fresh name, which it gives.
     pub fn add_floats(&mut self, stem: &str, dims: &[usize], values: &[f32]) -> String {
-        let name = self.fresh(stem);
-        let raw: Vec<u8> = values.iter().flat_map(|value| value.to_le_bytes()).collect();
-        let dims = dims.iter().map(|dim| i64::try_from(*dim).unwrap_or(i64::MAX)).collect();
-        self.graph_mut().initializer.push(TensorProto {
-            name: name.clone(),
-            dims,
-            data_type: 1,
-            raw_data: Some(raw.into()),
-            ..Default::default()
-        });
-        name
+        let raw = values.iter().flat_map(|value| value.to_le_bytes()).collect();
+        self.add(stem, dims, 1, raw)
     }
 
     /// Adds an `i64` initializer, a list, under a fresh name, which it gives.
     pub fn add_ints(&mut self, stem: &str, values: &[i64]) -> String {
+        let raw = values.iter().flat_map(|value| value.to_le_bytes()).collect();
+        self.add(stem, &[values.len()], 7, raw)
+    }
+
+    fn add(&mut self, stem: &str, dims: &[usize], data_type: i32, raw: Vec<u8>) -> String {
         let name = self.fresh(stem);
-        let raw: Vec<u8> = values.iter().flat_map(|value| value.to_le_bytes()).collect();
         self.graph_mut().initializer.push(TensorProto {
             name: name.clone(),
-            dims: vec![i64::try_from(values.len()).unwrap_or(i64::MAX)],
-            data_type: 7,
+            dims: dims.iter().map(|dim| i64::try_from(*dim).unwrap_or(i64::MAX)).collect(),
+            data_type,
             raw_data: Some(raw.into()),
             ..Default::default()
         });

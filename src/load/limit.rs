@@ -65,7 +65,7 @@ impl Stage {
     pub fn advice(self) -> &'static str {
         match self {
             Self::Latents => "one thread draws all latents: fewer latent ops or smaller inputs",
-            Self::Generator => "a faster provider, another block, more workers on free cores",
+            Self::Generator => "what `genset tune` finds, a faster provider, or echoes",
             Self::Views => "cheaper pixel ops, or view threads on free cores",
             Self::Consumer => "nothing: batches are ready when they are asked for",
             Self::Window => "more prefetch or memory, or a smaller block",

@@ -25,7 +25,11 @@ fn main() -> ExitCode {
         }
         ["test"] => Ok(STEPS.iter().collect()),
         ["test", "--only", names] => choose(names),
-        ["test", only] if only.starts_with("--only=") => choose(&only["--only=".len()..]),
+        ["test", "--skip", names] => choose(names).map(|skipped| without(&skipped)),
+        ["test", one] if one.starts_with("--only=") => choose(&one["--only=".len()..]),
+        ["test", one] if one.starts_with("--skip=") => {
+            choose(&one["--skip=".len()..]).map(|skipped| without(&skipped))
+        }
         _ => Err(format!("cannot understand `{}`", words.join(" "))),
     };
     match chosen {
@@ -45,15 +49,21 @@ fn choose(names: &str) -> Result<Vec<&'static Step>, Failure> {
         return Err(format!("there is no step `{unknown}`"));
     }
     if names.is_empty() {
-        return Err("--only needs the name of a step".into());
+        return Err("--only and --skip need the name of a step".into());
     }
     Ok(STEPS.iter().filter(|step| names.contains(&step.name)).collect())
 }
 
+/// All steps but `skipped`.
+fn without(skipped: &[&Step]) -> Vec<&'static Step> {
+    STEPS.iter().filter(|step| skipped.iter().all(|other| other.name != step.name)).collect()
+}
+
 fn help() -> String {
     let mut text = String::from(
-        "cargo xtask test                     run every check, stop at the first that fails\n\
-         cargo xtask test --only fmt,clippy   run only these\n\n\
+        "cargo xtask test                          run every check, stop at the first that fails\n\
+         cargo xtask test --only fmt,clippy        run only these\n\
+         cargo xtask test --skip openvino,python   run all but these\n\n\
          steps, in order:\n",
     );
     for step in STEPS {
@@ -61,7 +71,8 @@ fn help() -> String {
     }
     text.push_str(
         "\nSystem packages (Debian names): gcc and libc6-dev (Rust links with them), python3,\n\
-         python3-venv. Everything else is fetched by the steps that need it.",
+         python3-venv. Everything else is fetched by the steps that need it: ONNX Runtime by\n\
+         `runtime`, OpenVINO (60 MB) by `openvino`, PyTorch (3 GB) by `python`.",
     );
     text
 }
@@ -117,5 +128,8 @@ mod tests {
         assert_eq!(names(choose("clippy, fmt").unwrap()), ["fmt", "clippy"]);
         assert_eq!(choose("fmt,lint").err().unwrap(), "there is no step `lint`");
         assert!(choose("").is_err());
+        let rest = names(without(&choose("python,openvino").unwrap()));
+        assert_eq!(rest.len(), STEPS.len() - 2);
+        assert!(!rest.contains(&"python") && !rest.contains(&"openvino"), "{rest:?}");
     }
 }

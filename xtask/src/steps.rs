@@ -10,7 +10,7 @@ use crate::{Outcome, call, command, python, works};
 /// One check.
 #[derive(Debug)]
 pub(crate) struct Step {
-    /// What `--only` calls it.
+    /// What `--only` and `--skip` call it.
     pub(crate) name: &'static str,
     /// What it does, for the help.
     pub(crate) about: &'static str,
@@ -24,7 +24,7 @@ pub(crate) const STEPS: &[Step] = &[
     Step { name: "clippy", about: "lints, with and without default features", run: clippy },
     Step { name: "doc", about: "documentation builds without a warning (rustdoc)", run: doc },
     Step { name: "runtime", about: "ONNX Runtime is here, or is installed", run: runtime },
-    Step { name: "test", about: "unit and integration tests, model checks", run: test },
+    Step { name: "test", about: "unit and integration tests, proofs by loom", run: test },
     Step {
         name: "openvino",
         about: "the OpenVINO provider is installed, and agrees with the CPU",

@@ -3,6 +3,10 @@
 //! The file declares some; the others follow, node by node in the order of the graph, from the sizes
 //! of what the nodes read. Operators that generators have between their layers are known; behind any
 //! other nothing is.
+//!
+//! `Model::shapes` answers another question: it is told the size of every input, and then knows every
+//! shape or refuses the model. Here inputs may have any size (a batch often has), one dimension may be
+//! known without its neighbour, and what is not known is left alone.
 
 use std::collections::HashMap;
 
