@@ -29,10 +29,10 @@ pub(super) struct EngineArgs {
     /// Execution providers in order of preference: cpu, openvino, cuda, tensorrt, tensorrt-rtx, …
     #[arg(long, value_name = "NAME", value_delimiter = ',', help_heading = "Engine")]
     pub provider: Vec<Provider>,
-    /// Sets an option of a provider, such as cuda.device_id=1
+    /// Set an option of a provider, such as cuda.device_id=1
     #[arg(long = "provider-option", value_name = "PROVIDER.KEY=VALUE", help_heading = "Engine")]
     pub provider_options: Vec<ProviderOption>,
-    /// Puts a setting over the recipe, such as views.count=4
+    /// Put a setting over the recipe, such as views.count=4
     #[arg(long = "set", value_name = "KEY=VALUE", help_heading = "Engine")]
     pub settings: Vec<String>,
 }

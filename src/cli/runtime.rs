@@ -28,7 +28,7 @@ enum RuntimeVerb {
     },
     /// Fetch a pinned ONNX Runtime or provider through pip into genset's cache
     Install {
-        /// onnxruntime, openvino, cuda or tensorrt-rtx
+        /// What to fetch: onnxruntime, openvino, cuda or tensorrt-rtx
         #[arg(default_value = Package::OnnxRuntime.name())]
         name: String,
     },
