@@ -13,4 +13,4 @@ mod tune;
 pub use measure::{Settings, run};
 pub use report::{Occupancies, Occupancy, Report, Shares, StageTimes, WaitMs, peak_rss_bytes};
 pub use rewrites::{RewriteReport, TriedRewrite, measure_rewrites};
-pub use tune::{Trial, TuneSettings, Tuning, tune};
+pub use tune::{Trial, Tuning, tune};

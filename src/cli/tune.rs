@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::common::{EngineArgs, on_interrupt, print, print_json, progress, thousands};
 use super::inspect_rewrites;
-use crate::bench::{Trial, TuneSettings, Tuning, tune};
+use crate::bench::{Trial, Tuning, tune};
 use crate::error::{Error, Kind, Result};
 use crate::load::read_recipe;
 use crate::runtime::{Provider, installed};
@@ -42,6 +42,8 @@ struct Reached {
     provider: &'static str,
     /// Generated images a second; `None` if it cannot run.
     images_per_second: Option<f64>,
+    /// The setting of the recipe that would gain most, and what it reached, if one is faster.
+    suggestion: Option<(String, f64)>,
     /// Why it cannot run.
     error: Option<String>,
 }
@@ -50,18 +52,18 @@ pub(super) fn run(args: &TuneArgs, json: bool) -> Result<()> {
     let stop = on_interrupt();
     let options = args.engine.options();
     let recipe = read_recipe(&args.recipe, &options.settings)?;
-    let settings =
-        TuneSettings { budget: Duration::from_secs_f64(args.budget), ..TuneSettings::default() };
+    let budget = Duration::from_secs_f64(args.budget);
     let bar = progress(0, "");
     bar.set_style(
         indicatif::ProgressStyle::with_template("{spinner} {elapsed}  {msg}")
             .unwrap_or_else(|_| indicatif::ProgressStyle::default_spinner()),
     );
     let mut tell = |what: &str| bar.set_message(format!("measuring {what}"));
-    let tuning = tune(&recipe, &options, &settings, &stop, &mut tell)?;
+    let tuning = tune(&recipe, &options, budget, &stop, &mut tell)?;
     let mut reached = vec![Reached {
         provider: options.providers.first().copied().unwrap_or_default().name(),
         images_per_second: best(&tuning.shapes),
+        suggestion: suggestion(&tuning.suggestions),
         error: None,
     }];
     // A library that was named is used, whatever the provider: it has the one that was tuned.
@@ -96,8 +98,7 @@ fn others() -> impl Iterator<Item = Provider> {
 
 /// Tunes for another provider. A process holds one ONNX Runtime, and providers have their own.
 fn in_a_process_of_its_own(args: &TuneArgs, provider: Provider) -> Reached {
-    let mut reached = Reached { provider: provider.name(), images_per_second: None, error: None };
-    let run = || -> std::result::Result<f64, String> {
+    let run = || -> std::result::Result<Value, String> {
         let program = std::env::current_exe().map_err(|error| error.to_string())?;
         let mut command = Command::new(program);
         command.args(["--json", "tune", "--provider", provider.name()]);
@@ -115,13 +116,25 @@ fn in_a_process_of_its_own(args: &TuneArgs, provider: Provider) -> Reached {
         if let Some(message) = document["error"]["message"].as_str() {
             return Err(message.to_owned());
         }
-        document["providers"][0]["images_per_second"].as_f64().ok_or_else(|| "no answer".into())
+        Ok(document["providers"][0].clone())
     };
-    match run() {
-        Ok(rate) => reached.images_per_second = Some(rate),
-        Err(error) => reached.error = Some(error),
+    let (answer, error) = match run() {
+        Ok(answer) => (answer, None),
+        Err(error) => (Value::Null, Some(error)),
+    };
+    let suggestion = &answer["suggestion"];
+    Reached {
+        provider: provider.name(),
+        images_per_second: answer["images_per_second"].as_f64(),
+        suggestion: suggestion[0].as_str().map(str::to_owned).zip(suggestion[1].as_f64()),
+        error,
     }
-    reached
+}
+
+/// What the best of other settings reached, unless that is how it is.
+fn suggestion(trials: &[Trial]) -> Option<(String, f64)> {
+    let best = trials.iter().skip(1).find(|trial| trial.best)?;
+    Some((best.what.clone(), best.images_per_second))
 }
 
 fn best(trials: &[Trial]) -> Option<f64> {
@@ -148,11 +161,14 @@ fn text(tuning: &Tuning, reached: &[Reached], stored: Option<&PathBuf>) -> Strin
     if reached.len() > 1 {
         text += "\nproviders, each at its best\n";
         let first = reached[0].images_per_second.unwrap_or(f64::NAN);
-        for Reached { provider, images_per_second, error } in reached {
+        for Reached { provider, images_per_second, suggestion, error } in reached {
             let _ = match (images_per_second, error) {
                 (Some(rate), _) => {
                     let gain = format!("{:.2}×", rate / first);
-                    writeln!(text, "{provider:<34} {:>10} {gain:>7}", thousands(*rate))
+                    let with = suggestion.as_ref().map_or_else(String::new, |(what, rate)| {
+                        format!("  {} with {what}", thousands(*rate))
+                    });
+                    writeln!(text, "{provider:<34} {:>10} {gain:>7}{with}", thousands(*rate))
                 }
                 (None, error) => {
                     let error = error.as_deref().unwrap_or("cannot run");

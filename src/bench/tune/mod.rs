@@ -32,21 +32,6 @@ const MARGIN: f64 = 0.03;
 /// Block sizes that compete, as multiples of the recipe's.
 const BLOCKS: [(u32, u32); 4] = [(1, 2), (2, 1), (4, 1), (8, 1)];
 
-/// How long to measure.
-#[derive(Debug, Clone)]
-pub struct TuneSettings {
-    /// For all measurements together; loading sessions comes on top.
-    pub budget: Duration,
-    /// Whether block sizes and precisions are tried too.
-    pub suggest: bool,
-}
-
-impl Default for TuneSettings {
-    fn default() -> Self {
-        Self { budget: Duration::from_secs(40), suggest: true }
-    }
-}
-
 /// What a way to run reached.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Trial {
@@ -78,8 +63,8 @@ pub struct Tuning {
     pub profile: Profile,
 }
 
-/// Finds how the generator of `recipe` runs best here with the providers of `options`, in about the
-/// budget. Nothing is stored: that is for [`Profile::store`]. `progress` is told what is measured.
+/// Finds how the generator of `recipe` runs best here with the providers of `options`, in about
+/// `budget`, to which loading sessions comes on top. Nothing is stored: that is for [`Profile::store`]. `progress` is told what is measured.
 ///
 /// # Errors
 /// Those of opening and running the dataset; [`Kind::Interrupted`](crate::Kind::Interrupted) if
@@ -87,15 +72,15 @@ pub struct Tuning {
 pub fn tune(
     recipe: &Recipe,
     options: &Options,
-    settings: &TuneSettings,
+    budget: Duration,
     stop: &Stop,
     progress: &mut dyn FnMut(&str),
 ) -> Result<Tuning> {
     // Profiles of earlier runs must not decide what this one starts from.
     let plain = Options { rewrites: Rewrites::None, threads: Some(1), ..options.clone() };
     let exported = Dataset::from_recipe(recipe.clone(), plain.clone())?;
-    // Edits are many and decide most; what is not suggested leaves its time to the others.
-    let part = settings.budget / if settings.suggest { 4 } else { 3 };
+    // Edits are many and decide most.
+    let part = budget / 4;
     progress("rewrites");
     let rewrites = measure_rewrites(&exported, 2 * part, stop, &mut |_, _| ())?;
     let best = Options { rewrites: Rewrites::exactly(&rewrites.taken), ..plain };
@@ -115,13 +100,8 @@ pub fn tune(
     drop(ceilings);
 
     let best = Options { threads: Some(shape.threads), ..best };
-    let suggestions = match settings.suggest {
-        true => {
-            progress("block sizes and precisions");
-            suggest(recipe, &best, shape, part, stop)?
-        }
-        false => Vec::new(),
-    };
+    progress("block sizes and precisions");
+    let suggestions = suggest(recipe, &best, shape, part, stop)?;
     let measured = BTreeMap::from([
         ("exported_images_per_second_of_one_session".into(), rewrites.exported_images_per_second),
         ("images_per_second_of_one_session".into(), rewrites.images_per_second),
