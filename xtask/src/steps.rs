@@ -140,10 +140,11 @@ fn openvino() -> Outcome {
         println!("nothing to do: there is no OpenVINO provider for this machine");
         return Ok(());
     }
-    call(
-        cargo().args(["run", "--quiet", "--bin", "genset", "--", "runtime", "install", "openvino"]),
-    )?;
-    call(cargo().args(["test", "--test", "providers", "--", "--include-ignored"]))
+    // With the features of the step before, so that nothing is built again.
+    let install = ["--", "runtime", "install", "openvino"];
+    call(cargo().args(["run", "--quiet", "--bin", "genset"]).args(METRICS).args(install))?;
+    let tests = ["--", "--include-ignored"];
+    call(cargo().args(["test", "--test", "providers"]).args(METRICS).args(tests))
 }
 
 fn doctest() -> Outcome {
