@@ -43,6 +43,9 @@
 //! | [`generate`] | latents to images: contract, generator, doctor; how a graph is executed, and profiles |
 //! | [`view`] | images to views: crops, colour, blur, …; range, type, layout; contact sheets |
 //! | [`load`] | the pipeline: [`Dataset`], [`Loader`], [`Batch`]; several tensors a batch, echoes, statistics |
+//! | [`codec`] | pictures as files hold them: raw, JPEG, PNG, WebP; decoded to where they are wanted, encoded |
+//! | [`shard`] | to disk and back: safetensors, WebDataset, MDS; export, verify |
+//! | [`source`] | real data: image folders, tar, IDX, NumPy, CIFAR |
 //! | `metrics` | a loader's statistics for Prometheus (feature `metrics`); uses `load`, nothing uses it but `cli` |
 //! | [`directions`] | directions in latent space: found, measured, written for steering |
 //! | [`bench`](mod@bench) | throughput against its ceiling; rewrites, sessions and threads that compete |
@@ -51,6 +54,7 @@ pub mod bench;
 #[cfg(feature = "cli")]
 #[doc(hidden)]
 pub mod cli;
+pub mod codec;
 pub mod directions;
 pub mod error;
 pub mod generate;
@@ -62,6 +66,8 @@ mod process;
 pub mod recipe;
 pub mod runtime;
 pub mod sample;
+pub mod shard;
+pub mod source;
 pub mod view;
 mod whole_file;
 

@@ -1,0 +1,11 @@
+//! To disk and back: what a folder of shards is, and the formats that shards come in.
+//!
+//! Writers take samples in the order of their indices and make the same bytes of the same samples.
+//! Readers give any sample of a shard; what they are given may be hostile, so every size, offset
+//! and name is checked before it is used. The formats know no threads.
+
+mod records;
+mod writer;
+
+pub use records::{Records, ShardReader};
+pub use writer::{GroupForm, SampleRecord, ShardForm, ShardWriter};

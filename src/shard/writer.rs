@@ -1,0 +1,64 @@
+//! What writers take.
+
+use std::fmt;
+
+use crate::codec::{Encoding, Picture, RawForm};
+use crate::error::Result;
+
+/// What all shards of a folder have in common.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ShardForm {
+    /// The groups of views of a sample, in order; at least one.
+    pub groups: Vec<GroupForm>,
+    /// How images are written.
+    pub encoding: Encoding,
+    /// Whether samples have labels.
+    pub labels: bool,
+    /// Names of the classes; empty or one for each.
+    pub classes: Vec<String>,
+    /// `[V, Z]` of the latents of a sample, if they are written.
+    pub latents: Option<[usize; 2]>,
+    /// Whether what was drawn for each view is written.
+    pub parameters: bool,
+}
+
+/// One group of views.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GroupForm {
+    /// Its name in the recipe; empty where there is one without a name.
+    pub name: String,
+    /// Images of it that each sample has.
+    pub views: usize,
+    /// What each of them is when it is decoded.
+    pub form: RawForm,
+}
+
+/// One sample on its way into a shard.
+#[derive(Debug, Clone)]
+pub struct SampleRecord<'a> {
+    /// Its index in the dataset.
+    pub index: u64,
+    /// Its class, if the dataset has labels.
+    pub label: Option<i64>,
+    /// `[V, Z]`, if they are written.
+    pub latents: Option<&'a [f32]>,
+    /// What was drawn for its views, as JSON, if it is written.
+    pub parameters: Option<&'a str>,
+    /// The views of all groups, one group after the other, in the form of the shard's encoding.
+    pub pictures: &'a [Picture<'a>],
+}
+
+/// Writes one shard.
+pub trait ShardWriter: fmt::Debug {
+    /// Adds the next sample. Indices rise by one.
+    ///
+    /// # Errors
+    /// [`Kind::Io`](crate::Kind::Io) from the file.
+    fn put(&mut self, sample: &SampleRecord<'_>) -> Result<()>;
+
+    /// Writes what is still to be written. The shard is whole, but not yet synced or named.
+    ///
+    /// # Errors
+    /// [`Kind::Io`](crate::Kind::Io) from the file.
+    fn finish(self: Box<Self>) -> Result<()>;
+}
