@@ -4,8 +4,10 @@
 //! Readers give any sample of a shard; what they are given may be hostile, so every size, offset
 //! and name is checked before it is used. The formats know no threads.
 
+mod map;
 mod records;
 mod writer;
 
+pub use map::MappedFile;
 pub use records::{Records, ShardReader};
 pub use writer::{GroupForm, SampleRecord, ShardForm, ShardWriter};
