@@ -6,6 +6,9 @@
 
 mod map;
 mod records;
+pub mod safetensors;
+#[cfg(test)]
+mod samples;
 mod writer;
 
 pub use map::MappedFile;
