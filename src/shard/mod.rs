@@ -4,6 +4,7 @@
 //! Readers give any sample of a shard; what they are given may be hostile, so every size, offset
 //! and name is checked before it is used. The formats know no threads.
 
+pub mod images;
 mod map;
 mod records;
 pub mod safetensors;
