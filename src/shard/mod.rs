@@ -19,6 +19,8 @@ mod map;
 mod records;
 mod rows;
 pub mod safetensors;
+#[cfg(test)]
+mod samples;
 mod shards;
 mod verify;
 mod writer;
