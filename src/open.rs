@@ -43,6 +43,14 @@ impl Dataset {
         Self::of_generator(recipe, options, mixed)
     }
 
+    /// A dataset of another recipe, run in the same way.
+    ///
+    /// # Errors
+    /// As [`Dataset::open`].
+    pub fn with_recipe(&self, recipe: Recipe) -> Result<Self> {
+        Self::from_recipe(recipe, self.generated()?.options().clone())
+    }
+
     /// A dataset of either kind of recipe.
     ///
     /// # Errors

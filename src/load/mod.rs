@@ -49,6 +49,7 @@ pub use limit::Stage;
 pub use loader::{Loader, Skipped};
 pub use monitor::Monitor;
 pub use settings::DEFAULT_MEMORY;
+pub(crate) use settings::rank_from_environment;
 pub use state::{State, Stop};
 pub use statistics::{CacheStatistics, Occupancy, Queues, Statistics};
 pub use store::{Store, StoreReader, StoredGroup};

@@ -7,7 +7,7 @@ use super::store::{ImageStore, plain_group};
 use crate::codec::{self, Fit, Picture};
 use crate::error::{Error, Kind, Result, ResultExt};
 use crate::load::{Dataset, StoredGroup, StoredViews};
-use crate::recipe::{Described, Group, Output, Reading, Recipe, SourceRecipe, Views};
+use crate::recipe::{Described, Dtype, Group, Output, Reading, Recipe, SourceRecipe, Views};
 use crate::shard::{Contents, Records, Shards};
 
 /// Opens what a recipe of stored images names.
@@ -59,7 +59,7 @@ fn of_shards(recipe: &SourceRecipe, shards: Shards) -> Result<Dataset> {
     if as_stored && views.is_none() && output.is_none() && manifest.contents == Contents::Delivered
     {
         let digest = match manifest.form.encoding.is_lossless() {
-            true => manifest.digest,
+            true => manifest.dataset,
             false => recipe.digest(&Views::default(), &Output::default(), |h| shards.identify(h)),
         };
         let store = ImageStore::new(Arc::new(shards), groups, Fit::Exact)?;
@@ -71,13 +71,15 @@ fn of_shards(recipe: &SourceRecipe, shards: Shards) -> Result<Dataset> {
             StoredViews::AsStored,
         );
     }
-    let [group] = &groups[..] else {
+    // Rows are one list, whichever groups they were exported in.
+    let (group, total) = (&groups[0], groups.iter().map(|group| group.views).sum());
+    if groups.iter().any(|other| other.image != group.image || other.dtype != Dtype::U8) {
         return Err(Error::new(
             Kind::Recipe,
-            format!("views cannot be drawn of shards with {} groups of views", groups.len()),
+            "views can only be drawn of stored 8-bit images of one size",
         )
-        .help("leave out [views], [output] and [source] size; or export with --rows"));
-    };
+        .help("leave out [views], [output] and the size; or export with --rows"));
+    }
     let original = match manifest.contents {
         Contents::Rows => Some(original(&shards)?),
         Contents::Delivered => None,
@@ -93,11 +95,11 @@ fn of_shards(recipe: &SourceRecipe, shards: Shards) -> Result<Dataset> {
             (views.unwrap_or(original.views), output.unwrap_or(original.output))
         }
         ((views, output), None) => {
-            (views.unwrap_or_else(|| plain_views(group.views)), output.unwrap_or_default())
+            (views.unwrap_or_else(|| plain_views(total)), output.unwrap_or_default())
         }
     };
     let image = sized(reading, group.image);
-    let stored = plain_group(group.views, image);
+    let stored = plain_group(total, image);
     drawn(recipe, Arc::new(shards), stored, seed, views, output)
 }
 

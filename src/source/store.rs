@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use crate::codec::{Decoder, Fit, RawForm, Target};
-use crate::error::{Error, Kind, Result, ResultExt};
+use crate::codec::{Decoder, Fit, Form, RawForm, Target};
+use crate::error::{Error, Kind, Result};
 use crate::load::{Store, StoreReader, StoredGroup};
 use crate::recipe::Dtype;
 use crate::shard::Records;
@@ -22,6 +22,8 @@ pub struct ImageStore {
     groups: Arc<[StoredGroup]>,
     /// For each picture of a sample, where it belongs: group, and place in the group.
     places: Arc<[Place]>,
+    /// Whether what lies in memory is what is wanted, group by group.
+    verbatim: bool,
     fit: Fit,
     /// Other numbers for the labels, if they are to have such.
     labels: Option<Arc<[i64]>>,
@@ -51,23 +53,18 @@ impl ImageStore {
         if records.samples().is_empty() {
             return Err(Error::new(Kind::Argument, "there is no image"));
         }
+        let verbatim = is_verbatim(&*records, &groups)?;
         let place = |(group, of): (usize, &StoredGroup)| {
             (0..of.views).map(move |view| Place { group, view }).collect::<Vec<_>>()
         };
         let places = groups.iter().enumerate().flat_map(place).collect();
-        Ok(Self { records, groups: groups.into(), places, fit, labels: None })
+        Ok(Self { records, groups: groups.into(), places, verbatim, fit, labels: None })
     }
 
     /// The same with other labels: that of number `i` becomes `labels[i]`.
     #[must_use]
     pub fn relabelled(self, labels: Vec<i64>) -> Self {
         Self { labels: Some(labels.into()), ..self }
-    }
-
-    fn form(&self, group: usize) -> RawForm {
-        let StoredGroup { image: [channels, height, width], dtype, layout, .. } =
-            self.groups[group];
-        RawForm { channels, height, width, dtype, layout }
     }
 }
 
@@ -108,7 +105,7 @@ impl Store for ImageStore {
     }
 
     fn mapped(&self, samples: Range<u64>, group: usize) -> Result<Option<Bytes>> {
-        if self.records.together(samples.clone()) < samples.end - samples.start {
+        if !self.verbatim || self.records.together(samples.clone()) < samples.end - samples.start {
             return Ok(None);
         }
         self.records.mapped(samples, group)
@@ -125,6 +122,9 @@ struct Reader {
 impl Reader {
     /// Copies samples that lie together as they are delivered. Says whether they do.
     fn copy(&self, samples: &Range<u64>, first: u64, out: &mut [&mut [u8]]) -> Result<bool> {
+        if !self.store.verbatim {
+            return Ok(false);
+        }
         for (number, (group, out)) in self.store.groups.iter().zip(out).enumerate() {
             let Some(run) = self.store.records.run(samples.clone(), number)? else {
                 return Ok(false);
@@ -140,7 +140,7 @@ impl Reader {
         let mut shown = 0;
         store.records.show(index, scratch, &mut |picture, image| {
             let Some(&Place { group, view }) = store.places.get(picture) else { return Ok(()) };
-            let form = store.form(group);
+            let form = form(&store.groups[group]);
             let bytes = store.groups[group].sample_bytes() / store.groups[group].views;
             let start = (at * store.groups[group].views + view) * bytes;
             shown += 1;
@@ -182,6 +182,27 @@ impl StoreReader for Reader {
         }
         Ok(())
     }
+}
+
+/// Whether the first sample lies in memory as it is wanted; others have the same form.
+fn is_verbatim(records: &dyn Records, groups: &[StoredGroup]) -> Result<bool> {
+    let first = records.samples().start;
+    let mut raw = true;
+    let mut forms = groups.iter().flat_map(|group| std::iter::repeat_n(form(group), group.views));
+    records.show(first, &mut Vec::new(), &mut |_, picture| {
+        raw &= forms.next().is_some_and(|form| picture.form == Form::Raw(form));
+        Ok(())
+    })?;
+    for (number, group) in groups.iter().enumerate() {
+        let run = records.run(first..first + 1, number)?;
+        raw &= run.is_some_and(|run| run.len() == group.sample_bytes());
+    }
+    Ok(raw)
+}
+
+fn form(group: &StoredGroup) -> RawForm {
+    let &StoredGroup { image: [channels, height, width], dtype, layout, .. } = group;
+    RawForm { channels, height, width, dtype, layout }
 }
 
 /// An error of a sample says which, and where that is.
