@@ -45,7 +45,9 @@ fn an_export_killed_at_fifty_random_moments_is_the_same_bytes() {
             let before = shards(folder.path());
             let mut child = export(folder.path(), formats[format]).spawn().unwrap();
             // By a congruential generator: any moment from the start of the process on.
-            seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            seed = seed
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1_442_695_040_888_963_407);
             let moment = Duration::from_millis((seed >> 33) % 500);
             let begun = Instant::now();
             let mut done = None;

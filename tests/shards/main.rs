@@ -1,11 +1,11 @@
 //! Folders of shards: what is exported is what is delivered, whoever makes it and however often that
 //! is interrupted; what is damaged or hostile is said.
 
-#[path = "../common/mod.rs"]
-mod common;
 mod changes;
 #[cfg(all(feature = "cli", target_os = "linux"))]
 mod command;
+#[path = "../common/mod.rs"]
+mod common;
 mod folders;
 #[cfg(all(feature = "cli", target_os = "linux"))]
 mod kills;

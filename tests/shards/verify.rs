@@ -81,7 +81,8 @@ fn every_damaged_shard_is_named() {
 fn an_image_file_that_is_changed_is_found() {
     let (dataset, folder) = (digits(40), tempfile::tempdir().unwrap());
     run(&Export { format: Format::Images, ..small() }, &dataset, folder.path()).unwrap();
-    let image = tree(folder.path()).into_keys().find(|path| path.extension() == Some("png".as_ref()));
+    let image =
+        tree(folder.path()).into_keys().find(|path| path.extension() == Some("png".as_ref()));
     let path = folder.path().join(image.unwrap());
     let other = tree(folder.path()).into_iter().find(|(name, bytes)| {
         name.extension() == Some("png".as_ref()) && *bytes != fs::read(&path).unwrap()
