@@ -22,7 +22,7 @@ pub(super) use known::manifests;
 use super::cut::{Cut, samples_for_bytes};
 use super::folder::{Lock, clear};
 use super::format::Format;
-use super::manifest::{Contents, Manifest, ModelFile, Part, Provenance};
+use super::manifest::{Contents, MANIFEST, Manifest, ModelFile, Part, Provenance};
 use super::rows::rows_recipe;
 use super::writer::{GroupForm, ShardForm};
 use crate::codec::{Encoding, RawForm};
@@ -118,14 +118,15 @@ impl Export {
             }
         };
         encode::check(&wanted.form)?;
+        wanted.format.check(&wanted)?;
         std::fs::create_dir_all(folder).map_err(|error| Error::io(folder, "make", error))?;
         let lock = Lock::take(folder, part)?;
         clear(folder, part)?;
         let Work { own, todo, resumed } = Work::begin(folder, &wanted, part)?;
-        let there = own.shards.len();
+        let shards = own.shards.len() + todo.len();
         let writing = Writing { export: self, dataset, folder, part, set_up };
         let written = writing.run(own, &todo, watch);
-        let written = written.map_err(|error| go_on(error, there, todo.len()))?;
+        let written = written.map_err(|error| go_on(error, folder, part, shards))?;
         let whole = merge(folder, &wanted, part)?;
         drop(lock);
         Ok(Exported {
@@ -262,14 +263,18 @@ fn model(generated: &Generated) -> Option<ModelFile> {
     Some(ModelFile { file, blake3: blake3::hash(generated.model().bytes()) })
 }
 
-/// Says how to go on after an export that did not come to its end.
-fn go_on(error: Error, there: usize, todo: usize) -> Error {
-    let kept = format!("{there} shards were there and stay, {todo} were to be made");
+/// Says how to go on after an export that did not come to its end, of a part of `shards` shards.
+fn go_on(error: Error, folder: &Path, part: Part, shards: usize) -> Error {
+    let own = if part.world_size == 1 { MANIFEST.to_owned() } else { part.manifest() };
+    let there = match Manifest::read(&folder.join(own)) {
+        Ok(own) => format!("{} of {shards} shards are there", own.shards.len()),
+        Err(_) => "nothing is there yet".to_owned(),
+    };
     match error.kind() {
-        Kind::Interrupted => error.help(format!("the same command goes on from here: {kept}")),
-        Kind::Io => error.help(format!(
-            "when that is mended the same command goes on: whole shards are kept ({kept})"
-        )),
+        Kind::Interrupted => error.help(format!("the same command goes on from here: {there}")),
+        Kind::Io => {
+            error.help(format!("when that is mended, the same command goes on from here: {there}"))
+        }
         _ => error,
     }
 }

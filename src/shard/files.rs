@@ -25,6 +25,30 @@ impl Format {
     ) -> Result<Box<dyn ShardWriter>> {
         let file = File::options().read(true).write(true).create(true).truncate(true).open(path);
         let file = file.map_err(|error| Error::io(path, "write", error))?;
+        self.writer(folder, file, manifest, samples)
+    }
+
+    /// An error if shards of this manifest cannot be written in this format, found out by beginning
+    /// one that is thrown away.
+    ///
+    /// # Errors
+    /// Those of the format for what it cannot hold; [`Kind::Io`](crate::Kind::Io) if there can be no
+    /// temporary file.
+    pub(crate) fn check(self, manifest: &Manifest) -> Result<()> {
+        let cut = manifest.cut();
+        let samples = cut.samples_of(cut.numbers().start);
+        let folder = std::env::temp_dir();
+        let file = tempfile::tempfile().map_err(|error| Error::io(&folder, "write to", error))?;
+        self.writer(&folder, file, manifest, samples).map(drop)
+    }
+
+    fn writer(
+        self,
+        folder: &Path,
+        file: File,
+        manifest: &Manifest,
+        samples: Range<u64>,
+    ) -> Result<Box<dyn ShardWriter>> {
         let (form, metadata) = (&manifest.form, metadata(manifest));
         match self {
             Self::Safetensors => safetensors::create(file, form, samples, &metadata),

@@ -8,6 +8,8 @@
 //! and what does not fit together is said.
 
 mod check;
+#[cfg(test)]
+mod tests;
 mod text;
 
 use std::fs::File;

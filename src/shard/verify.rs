@@ -285,6 +285,7 @@ impl Checking<'_> {
                 return Err(wrong("has a latent that is not finite".into()));
             }
         }
+        reader.verify(position)?;
         scratch.decode(reader, position, self.shards.manifest())
     }
 }

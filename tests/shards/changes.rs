@@ -60,7 +60,7 @@ fn more_samples_make_only_the_last_short_shard_anew() {
         assert_same(whole.path(), folder.path());
 
         let error = run(&of(99), &digits(300), folder.path()).unwrap_err();
-        assert!(error.to_string().contains("another samples: 0..100, not 0..99"), "{error}");
+        assert!(error.to_string().contains("has samples 0..100, not 0..99"), "{error}");
         let ranks = |rank| Export { rank: Some((rank, 2)), ..of(200) };
         assert!(!run(&ranks(0), &digits(300), folder.path()).unwrap().is_complete());
         assert!(Shards::open(folder.path()).unwrap_err().to_string().contains("unfinished"));
@@ -86,27 +86,27 @@ fn another_export_into_the_folder_is_refused_and_says_what_is_another() {
         common::open(common::DIGITS, &all)
     };
     let cases = [
-        (small(), other(&["seed=8"]), "another dataset"),
-        (small(), other(&["name=numbers"]), "another name: digits, not numbers"),
-        (small_of(Format::Mds), dataset.clone(), "another format: safetensors, not mds"),
-        (Export { encoding: PNG, ..small() }, dataset.clone(), "another encoding: raw, not png"),
+        (small(), other(&["seed=8"]), "has dataset "),
+        (small(), other(&["name=numbers"]), "has name digits, not numbers"),
+        (small_of(Format::Mds), dataset.clone(), "has format safetensors, not mds"),
+        (Export { encoding: PNG, ..small() }, dataset.clone(), "has encoding raw, not png"),
         (
             Export { size: ShardSize::Samples(17), ..small() },
             dataset.clone(),
-            "another samples a shard: 16, not 17",
+            "has samples a shard 16, not 17",
         ),
-        (Export { latents: true, ..small() }, dataset.clone(), "another latents"),
-        (Export { parameters: true, ..small() }, dataset.clone(), "another parameters"),
-        (Export { from: 16, ..small() }, dataset.clone(), "another first sample: 0, not 16"),
+        (Export { latents: true, ..small() }, dataset.clone(), "has latents None, not Some"),
+        (Export { parameters: true, ..small() }, dataset.clone(), "has parameters false, not true"),
+        (Export { from: 16, ..small() }, dataset.clone(), "has first sample 0, not 16"),
         (
             Export { contents: Contents::Rows, ..small() },
             dataset.clone(),
-            "another contents: Delivered, not Rows",
+            "has contents Delivered, not Rows",
         ),
-        (small(), dataset.executed_with(&[]).unwrap(), "another rewrites"),
+        (small(), dataset.executed_with(&[]).unwrap(), "has rewrites "),
     ];
     for (export, dataset, words) in cases {
-        if words == "another rewrites" && dataset.generated().unwrap().rewrites().is_empty() {
+        if words == "has rewrites " && dataset.generated().unwrap().rewrites().is_empty() {
             // Nothing to leave out in this generator, on this machine.
             let all = digits(50);
             if all.rewrites().is_empty() {

@@ -65,11 +65,7 @@ fn ranks_come_from_arguments_or_from_the_environment() {
     let more = ["--samples", "100", "--rank", "1", "--world-size", "2"];
     let (code, stdout, _) = ran(&mut export(folder.path(), &more));
     assert_eq!(code, 0);
-    assert!(
-        stdout.contains("50 of 100 samples; other ranks make the rest")
-            || stdout.contains("36 of 100 samples"),
-        "{stdout}"
-    );
+    assert!(stdout.contains("36 of 100 samples; other ranks make the rest"), "{stdout}");
     assert!(folder.path().join("manifest-1-of-2.json").exists());
     let mut other = export(folder.path(), &["--samples", "100"]);
     let (code, stdout, _) = ran(other.env("RANK", "0").env("WORLD_SIZE", "2"));
@@ -152,8 +148,6 @@ fn a_full_disk_is_named_and_leaves_nothing_half_named() {
 #[test]
 fn ctrl_c_ends_an_export_and_says_how_to_go_on() {
     let folder = tempfile::tempdir().unwrap();
-    let mut command = export(folder.path(), &["--samples", "10000000", "--set", "samples=endless"]);
-    command.args(["--shard-bytes", "64MiB"]);
     let mut command = genset();
     command
         .args(["export", common::DIGITS, "--set", "samples=endless", "--samples", "100000000"])

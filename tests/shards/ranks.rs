@@ -21,8 +21,10 @@ fn ranks_workers_and_batches_make_no_difference_to_any_byte() {
                     builder.workers(1 + usize::from(rank == 1)).batch(7 + 40 * rank as usize)
                 };
                 let exported = export.run(&dataset, together.path(), &set_up, &mut |_| {}).unwrap();
-                assert_eq!(exported.is_complete(), rank == 0, "{exported:?}");
-                if rank > 0 {
+                // Of twenty ranks, every second one has something to do.
+                let last = u64::from(world == 20);
+                assert_eq!(exported.is_complete(), rank <= last, "{exported:?}");
+                if rank > last {
                     let error = Shards::open(together.path()).unwrap_err().to_string();
                     assert!(error.contains("unfinished") && error.contains("of 147"), "{error}");
                 }

@@ -195,11 +195,8 @@ fn check_same(there: &Manifest, wanted: &Manifest) -> Result<()> {
         }
         _ => "give another folder, or the settings that the export was begun with",
     };
-    Err(Error::new(
-        Kind::State,
-        format!("the export there has another {what}: {there}, not {wanted}"),
-    )
-    .help(help))
+    Err(Error::new(Kind::State, format!("the export there has {what} {there}, not {wanted}"))
+        .help(help))
 }
 
 /// Whether the folder's manifest is for the samples that are wanted, and has the shards `usable`.
