@@ -11,6 +11,7 @@ mod failure;
 mod order;
 mod pool;
 mod statistics;
+mod stored;
 mod stress;
 mod views;
 
