@@ -188,6 +188,14 @@ impl Dataset {
         Self::from_recipe(recipe.clone(), options)
     }
 
+    /// A dataset of another recipe, run in the same way.
+    ///
+    /// # Errors
+    /// As [`Dataset::open`].
+    pub fn with_recipe(&self, recipe: Recipe) -> Result<Self> {
+        Self::from_recipe(recipe, self.0.options.clone())
+    }
+
     /// The providers that it runs on, by name, in order of preference.
     #[must_use]
     pub fn providers(&self) -> Vec<String> {

@@ -45,5 +45,6 @@ pub use limit::Stage;
 pub use loader::Loader;
 pub use monitor::Monitor;
 pub use settings::DEFAULT_MEMORY;
+pub(crate) use settings::rank_from_environment;
 pub use state::{State, Stop};
 pub use statistics::{CacheStatistics, Occupancy, Queues, Statistics};

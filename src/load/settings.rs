@@ -249,7 +249,8 @@ fn cores() -> usize {
     thread::available_parallelism().map_or(1, std::num::NonZero::get)
 }
 
-fn rank_from_environment() -> Result<(u64, u64)> {
+/// Rank and world size as torchrun sets them; without them, everything.
+pub(crate) fn rank_from_environment() -> Result<(u64, u64)> {
     let read = |name: &str| match std::env::var(name) {
         Ok(text) => text.parse::<u64>().map(Some).map_err(|_| {
             Error::new(Kind::Argument, format!("environment variable {name} is \"{text}\""))

@@ -122,6 +122,11 @@ fn read(folder: &Path, path: &Path, len: u64, to: &mut Vec<u8>) -> Result<(), St
 }
 
 impl ShardReader for ImagesReader {
+    fn verify(&self, position: u64) -> Result<()> {
+        // The type's own, of the same name.
+        Self::verify(self, position)
+    }
+
     fn len(&self) -> u64 {
         self.list.len()
     }
