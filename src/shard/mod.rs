@@ -7,6 +7,7 @@
 //! An [`Export`] writes a folder: shards that appear under their names when they are whole, and a
 //! [`Manifest`] that lists them. [`Shards`] reads it back, [`Verify`] checks it.
 
+mod arrays;
 mod cut;
 mod export;
 mod files;
@@ -16,6 +17,8 @@ mod hash;
 pub mod images;
 mod manifest;
 mod map;
+pub mod mds;
+mod npy;
 mod records;
 mod rows;
 pub mod safetensors;
@@ -23,6 +26,7 @@ pub mod safetensors;
 mod samples;
 mod shards;
 mod verify;
+pub mod webdataset;
 mod writer;
 
 pub use cut::MAX_SHARDS;
