@@ -75,8 +75,8 @@ impl Format {
             Self::Safetensors => {
                 Box::new(safetensors::SafetensorsReader::open(file, form, samples)?)
             }
-            Self::WebDataset => Box::new(webdataset::WebDatasetReader::from_file(file, form)?),
-            Self::Mds => Box::new(mds::MdsReader::from_file(file, form)?),
+            Self::WebDataset => Box::new(webdataset::WebDatasetReader::open(file, form, samples)?),
+            Self::Mds => Box::new(mds::MdsReader::open(file, form, samples)?),
             Self::Images => Box::new(images::ImagesReader::open(folder, file, form, samples)?),
         })
     }
