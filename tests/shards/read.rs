@@ -90,7 +90,8 @@ fn rows_are_what_views_are_made_from() {
     assert_eq!(manifest.dataset, dataset.digest(), "of the dataset itself, not of the derived one");
     let recipe = Recipe::parse(&manifest.recipe, "r", Path::new(".")).unwrap();
     assert_eq!(recipe.views, dataset.generated().unwrap().recipe().views);
-    let rows = dataset.with_recipe(rows_recipe(dataset.generated().unwrap().recipe()).unwrap()).unwrap();
+    let rows =
+        dataset.with_recipe(rows_recipe(dataset.generated().unwrap().recipe()).unwrap()).unwrap();
     assert_eq!(shards.pictures(), dataset.generated().unwrap().recipe().views.rows() as usize);
     assert_delivers(&shards, &rows);
 }
