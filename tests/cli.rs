@@ -16,7 +16,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 /// Every verb, and flags that its help must name.
-const VERBS: [(&str, &[&str]); 10] = [
+const VERBS: [(&str, &[&str]); 12] = [
     ("demo", &["--output <DIR>", "--ort <PATH>"]),
     (
         "inspect",
@@ -68,6 +68,25 @@ const VERBS: [(&str, &[&str]); 10] = [
             "--rewrites <auto|none|LIST>",
         ],
     ),
+    (
+        "export",
+        &[
+            "<RECIPE>",
+            "--output <DIR>",
+            "--format <FORMAT>",
+            "--images <ENCODING>",
+            "--from <A>",
+            "--samples <N>",
+            "--shard-bytes <BYTES>",
+            "--shard-samples <N>",
+            "--latents",
+            "--parameters",
+            "--rows",
+            "--rank <R>",
+            "--world-size <W>",
+        ],
+    ),
+    ("verify", &["<FOLDER>", "--regenerate <K>", "--seed <N>", "--recipe <RECIPE>"]),
     (
         "bench",
         &["<RECIPE>", "--rounds", "--seconds", "--consumer <MS>", "--batch <N>", "--threads"],

@@ -8,6 +8,7 @@ mod common;
 mod demo;
 mod digest;
 mod directions;
+mod export;
 mod inspect;
 mod inspect_precision;
 mod inspect_providers;
@@ -17,6 +18,7 @@ mod preview;
 mod runtime;
 mod shell;
 mod tune;
+mod verify;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -54,6 +56,8 @@ enum Verb {
     Preview(preview::PreviewArgs),
     Digest(digest::DigestArgs),
     Directions(Box<directions::DirectionsArgs>),
+    Export(Box<export::ExportArgs>),
+    Verify(verify::VerifyArgs),
     Bench(bench::BenchArgs),
     Tune(tune::TuneArgs),
     Runtime(runtime::RuntimeArgs),
@@ -85,10 +89,12 @@ pub fn run(args: impl Iterator<Item = OsString>) -> ExitCode {
 fn dispatch(verb: Verb, json: bool) -> Result<ExitCode> {
     match verb {
         Verb::Inspect(args) => return inspect::run(&args, json),
+        Verb::Verify(args) => return verify::run(&args, json),
         Verb::Demo(args) => demo::run(&args, json),
         Verb::Preview(args) => preview::run(&args, json),
         Verb::Digest(args) => digest::run(&args, json),
         Verb::Directions(args) => directions::run(&args, json),
+        Verb::Export(args) => export::run(&args, json),
         Verb::Bench(args) => bench::run(&args, json),
         Verb::Tune(args) => tune::run(&args, json),
         Verb::Runtime(args) => runtime::run(args, json),

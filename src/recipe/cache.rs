@@ -139,21 +139,22 @@ fn bytes(field: &Field<'_>) -> Result<u64> {
     if !field.is_str() {
         return Err(wrong());
     }
-    let text = field.str()?.trim();
-    let digits = text.find(|c: char| !(c.is_ascii_digit() || c == '.')).unwrap_or(text.len());
-    let (number, unit) = (&text[..digits], text[digits..].trim_start());
-    let named = UNITS.iter().find(|(name, _)| name.eq_ignore_ascii_case(unit));
-    let (Some((_, unit)), Ok(number)) = (named, number.parse::<f64>()) else {
-        return Err(wrong());
-    };
-    // Fractions of a byte are dropped; above 2^53 the last digits are not what a budget is about.
-    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::cast_precision_loss)]
-    let size = (number * *unit as f64) as u64;
-    match size {
+    match from_units(field.str()?).ok_or_else(wrong)? {
         0 => Err(field.error("must be more than nothing")),
-        1..=0x0fff_ffff_ffff_ffff => Ok(size),
+        size @ 1..=0x0fff_ffff_ffff_ffff => Ok(size),
         _ => Err(field.error("is more than any machine has")),
     }
+}
+
+/// Reads a number and a unit; `None` for anything else.
+pub(crate) fn from_units(text: &str) -> Option<u64> {
+    let text = text.trim();
+    let digits = text.find(|c: char| !(c.is_ascii_digit() || c == '.')).unwrap_or(text.len());
+    let (number, unit) = (&text[..digits], text[digits..].trim_start());
+    let (_, unit) = UNITS.iter().find(|(name, _)| name.eq_ignore_ascii_case(unit))?;
+    // Fractions of a byte are dropped; above 2^53 the last digits are not what a size is about.
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::cast_precision_loss)]
+    number.parse::<f64>().ok().map(|number| (number * *unit as f64) as u64)
 }
 
 /// In the largest unit that needs no fraction; reads back to the same number.

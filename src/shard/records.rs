@@ -122,6 +122,15 @@ pub trait ShardReader: fmt::Debug + Send + Sync {
         show: &mut dyn FnMut(usize, Picture<'_>) -> Result<()>,
     ) -> Result<()>;
 
+    /// Compares what the sample has outside of the shard's own file with the hashes that the shard
+    /// has of it. What is inside, the manifest's hash covers.
+    ///
+    /// # Errors
+    /// As [`ShardReader::index`], naming the file.
+    fn verify(&self, _position: u64) -> Result<()> {
+        Ok(())
+    }
+
     /// As [`Records::run`], for positions.
     ///
     /// # Errors
