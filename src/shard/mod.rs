@@ -7,15 +7,19 @@
 //! An [`Export`] writes a folder: shards that appear under their names when they are whole, and a
 //! [`Manifest`] that lists them. [`Shards`] reads it back, [`Verify`] checks it.
 
+mod arrays;
 mod cut;
 mod export;
 mod files;
 mod folder;
+mod foreign;
 mod format;
 mod hash;
 pub mod images;
 mod manifest;
 mod map;
+pub mod mds;
+mod npy;
 mod records;
 mod rows;
 pub mod safetensors;
@@ -23,10 +27,12 @@ pub mod safetensors;
 mod samples;
 mod shards;
 mod verify;
+pub mod webdataset;
 mod writer;
 
 pub use cut::MAX_SHARDS;
 pub use export::{DEFAULT_SHARD_BYTES, Export, Exported, Progress, ShardSize};
+pub use foreign::open_foreign;
 pub use format::Format;
 pub use manifest::{
     Contents, MANIFEST, MAX_MANIFEST_BYTES, Manifest, ModelFile, Part, Provenance, ShardEntry,

@@ -72,7 +72,7 @@ fn help() -> String {
     text.push_str(
         "\nSystem packages (Debian names): gcc and libc6-dev (Rust links with them), python3,\n\
          python3-venv. Everything else is fetched by the steps that need it: ONNX Runtime by\n\
-         `runtime`, OpenVINO (60 MB) by `openvino`, PyTorch (3 GB) by `python`.",
+         `runtime`, OpenVINO (60 MB) by `openvino`, PyTorch (3 GB) by `python` and `interchange`.",
     );
     text
 }

@@ -1,25 +1,41 @@
-//! The Python tests of `onnx/`, in a virtual environment that belongs to the build folder.
+//! The Python tests, in a virtual environment that belongs to the build folder.
 //!
-//! The environment's name holds a hash of the requirements and of the Python, so a change of
-//! either makes a new one. A marker file is written last: an environment without it was
-//! interrupted, and is made anew.
+//! There is one environment for all of them, as PyTorch fills three gigabytes of it. Its name holds
+//! a hash of the requirements and of the Python, so a change of either makes a new one. A marker
+//! file is written last: an environment without it was interrupted, and is made anew.
 
 use std::collections::hash_map::DefaultHasher;
 use std::fs;
 use std::hash::{Hash, Hasher};
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use crate::{Failure, Outcome, call, command, root, works};
 
-/// The pinned packages, relative to the root of the repository.
-const REQUIREMENTS: &str = "onnx/requirements.txt";
+/// Pinned packages, relative to the root of the repository, and what pip is told about them.
+const REQUIREMENTS: [(&str, &[&str]); 2] = [
+    ("onnx/requirements.txt", &[]),
+    // On top of the others, and without what its packages ask for beyond that: see its `.in`.
+    ("tests/interchange/requirements.txt", &["--no-deps"]),
+];
 /// Says that an environment is whole.
 const MARKER: &str = "complete";
 
-/// Makes the environment if need be, and runs the tests in it.
+/// The tests of `onnx/`.
 pub(crate) fn test() -> Outcome {
-    let python = environment()?;
-    call(command(python).args(["-m", "pytest", "onnx/tests", "-q"]))
+    call(&mut pytest("onnx/tests")?)
+}
+
+/// The tests that other packages read what the command `genset` writes.
+pub(crate) fn interchange(genset: &Path) -> Outcome {
+    call(pytest("tests/interchange")?.env("GENSET_COMMAND", genset))
+}
+
+/// Runs the tests in a folder; makes the environment if need be.
+fn pytest(folder: &str) -> Result<Command, Failure> {
+    let mut pytest = command(environment()?);
+    pytest.args(["-m", "pytest", folder, "-q"]);
+    Ok(pytest)
 }
 
 /// A Python that can make virtual environments.
@@ -44,9 +60,11 @@ pub(crate) fn find() -> Result<PathBuf, Failure> {
 
 /// The Python of an environment that has all requirements.
 fn environment() -> Result<PathBuf, Failure> {
-    let requirements = root().join(REQUIREMENTS);
-    let pinned = fs::read(&requirements)
-        .map_err(|error| format!("cannot read {}: {error}", requirements.display()))?;
+    let mut pinned = Vec::new();
+    for (file, _) in REQUIREMENTS {
+        let text = fs::read(root().join(file));
+        pinned.push(text.map_err(|error| format!("cannot read {file}: {error}"))?);
+    }
     let base = find()?;
     let folder = target().join(format!("python-{:016x}", key(&base, &pinned)?));
     let python = if cfg!(windows) {
@@ -63,19 +81,23 @@ fn environment() -> Result<PathBuf, Failure> {
             .map_err(|error| format!("cannot remove {}: {error}", folder.display()))?;
     }
     call(command(&base).args(["-m", "venv"]).arg(&folder))?;
-    println!("installing {REQUIREMENTS}; the first time this fetches several gigabytes");
-    call(
-        command(&python)
-            .args(["-m", "pip", "install", "--disable-pip-version-check", "--no-input"])
-            .args(["--progress-bar", "off", "--require-hashes", "-r", REQUIREMENTS]),
-    )?;
+    for (file, options) in REQUIREMENTS {
+        println!("installing {file}; the first time this fetches gigabytes");
+        call(
+            command(&python)
+                .args(["-m", "pip", "install", "--disable-pip-version-check", "--no-input"])
+                .args(["--progress-bar", "off", "--require-hashes"])
+                .args(options)
+                .args(["-r", file]),
+        )?;
+    }
     fs::write(folder.join(MARKER), "")
         .map_err(|error| format!("cannot write to {}: {error}", folder.display()))?;
     Ok(python)
 }
 
 /// What an environment depends on: the requirements, and the Python that it is made of.
-fn key(python: &Path, requirements: &[u8]) -> Result<u64, Failure> {
+fn key(python: &Path, requirements: &[Vec<u8>]) -> Result<u64, Failure> {
     let output = command(python)
         .args(["-c", "import sys; print(sys.version, sys.base_prefix)"])
         .output()
@@ -86,7 +108,7 @@ fn key(python: &Path, requirements: &[u8]) -> Result<u64, Failure> {
 }
 
 /// The build folder.
-fn target() -> PathBuf {
+pub(crate) fn target() -> PathBuf {
     match std::env::var_os("CARGO_TARGET_DIR") {
         Some(folder) => root().join(folder),
         None => root().join("target"),

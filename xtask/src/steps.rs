@@ -36,6 +36,11 @@ pub(crate) const STEPS: &[Step] = &[
         about: "the Python tests of onnx/, in an environment of their own",
         run: python::test,
     },
+    Step {
+        name: "interchange",
+        about: "what other packages make of exports, in the same environment",
+        run: interchange,
+    },
 ];
 
 /// Runs `steps` and tells how each went.
@@ -145,6 +150,14 @@ fn openvino() -> Outcome {
     call(cargo().args(["run", "--quiet", "--bin", "genset"]).args(METRICS).args(install))?;
     let tests = ["--", "--include-ignored"];
     call(cargo().args(["test", "--test", "providers"]).args(METRICS).args(tests))
+}
+
+/// Exports are read by the packages that people train with.
+fn interchange() -> Outcome {
+    // With the features of the steps before, so that nothing is built again.
+    call(cargo().args(["build", "--quiet", "--bin", "genset"]).args(METRICS))?;
+    let name = format!("genset{}", std::env::consts::EXE_SUFFIX);
+    python::interchange(&python::target().join("debug").join(name))
 }
 
 fn doctest() -> Outcome {
