@@ -131,7 +131,7 @@ fn delivery(criterion: &mut Criterion) {
 /// are bound, which is the ceiling. 32 samples × 2 views.
 fn generator(criterion: &mut Criterion) {
     let dataset = open("builtin:digits", &[]);
-    let mut generator = dataset.generator().expect("a session");
+    let mut generator = dataset.generated().unwrap().generator().expect("a session");
     let inputs = dataset.block_inputs(0);
     let mut group = criterion.benchmark_group("generator");
     group.throughput(Throughput::Elements(inputs.rows as u64));

@@ -54,7 +54,7 @@ fn serve() -> Result<(), Box<dyn Error>> {
     next(&mut loader)?;
     let versions = json!({
         "genset": env!("CARGO_PKG_VERSION"),
-        "ONNX Runtime of genset": dataset.runtime().version(),
+        "ONNX Runtime of genset": dataset.generated().unwrap().runtime().version(),
     });
     answer(&json!({ "versions": versions }))?;
     for line in std::io::stdin().lock().lines() {

@@ -46,6 +46,7 @@
 //! | [`codec`] | pictures as files hold them: raw, JPEG, PNG, WebP; decoded to where they are wanted, encoded |
 //! | [`shard`] | to disk and back: safetensors, WebDataset, MDS; export, verify |
 //! | [`source`] | real data: image folders, tar, IDX, NumPy, CIFAR |
+//! | [`open`] | what a path is: recipe, shards or images, and the dataset that it makes |
 //! | `metrics` | a loader's statistics for Prometheus (feature `metrics`); uses `load`, nothing uses it but `cli` |
 //! | [`directions`] | directions in latent space: found, measured, written for steering |
 //! | [`bench`](mod@bench) | throughput against its ceiling; rewrites, sessions and threads that compete |
@@ -62,6 +63,7 @@ pub mod graph;
 pub mod load;
 #[cfg(feature = "metrics")]
 pub mod metrics;
+pub mod open;
 mod process;
 pub mod recipe;
 pub mod runtime;

@@ -49,7 +49,7 @@ fn a_steady_loader_allocates_a_few_small_things() {
     let block = format!("generator.block={BLOCK}");
     let dataset = open(DIGITS, &[&block, "samples=\"endless\""]);
 
-    let mut generator = dataset.generator().unwrap();
+    let mut generator = dataset.generated().unwrap().generator().unwrap();
     let inputs = dataset.block_inputs(0);
     let mut call = || generator.run(&inputs, &mut |_, _| Ok(())).unwrap();
     (0..4).for_each(|_| call());

@@ -183,7 +183,7 @@ fn passes_are_counted_and_draw_their_views_anew_unless_the_recipe_says_otherwise
             for pass in 0..3 {
                 assert_eq!(loader.state().epoch, pass);
                 let batches: Vec<Batch> = loader.by_ref().take(4).map(Result::unwrap).collect();
-                assert_eq!(batches[0].index().start, range.start, "pass {pass}");
+                assert_eq!(batches[0].positions().start, range.start, "pass {pass}");
                 assert!(batches.iter().all(|batch| batch.epoch() == pass));
                 let delivered = together(&batches);
                 assert_eq!(delivered, truth_in(&dataset, range.clone(), pass), "pass {pass}");
@@ -247,10 +247,10 @@ fn latents_and_labels_are_those_of_the_plan() {
     let batches = stream(loader);
     for batch in &batches {
         let (labels, latents) = (batch.labels().unwrap(), batch.latents().unwrap());
-        let by_index = dataset.get(batch.index().start).unwrap();
+        let by_index = dataset.get(batch.positions().start).unwrap();
         assert_eq!(by_index.labels().unwrap()[0], labels[0]);
         assert_eq!(by_index.latents().unwrap().row_of(0, 1), latents.row_of(0, 1));
-        for (i, index) in batch.index().enumerate() {
+        for (i, index) in batch.index().into_iter().enumerate() {
             let plan = dataset.plan(index).unwrap();
             assert_eq!(labels[i], i64::from(plan.label.unwrap()));
             let latent = plan.inputs.iter().find(|input| input.anchor.is_some()).unwrap();
@@ -434,7 +434,7 @@ fn the_environment_says_which_rank() {
     if std::env::var_os(SAY).is_some() {
         match open(DIGITS, &[]).loader().range(0..100).batch(10).workers(1).build() {
             Ok(loader) => {
-                let starts = loader.map(|batch| batch.unwrap().index().start);
+                let starts = loader.map(|batch| batch.unwrap().positions().start);
                 println!("samples {:?}", starts.collect::<Vec<_>>());
             }
             Err(error) => println!("error {error}"),

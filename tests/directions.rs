@@ -181,7 +181,12 @@ fn sefa_reads_the_weights_of_the_first_layer() {
             .iter()
             .find(|input| report["input"] == input.name.as_str())
             .unwrap();
-        let layers = dataset.model().linear_layers(&input.name, &input.row, input.batched).layers;
+        let layers = dataset
+            .generated()
+            .unwrap()
+            .model()
+            .linear_layers(&input.name, &input.row, input.batched)
+            .layers;
         let tensors = SafeTensors::deserialize(&file).unwrap();
         let mut last = f64::INFINITY;
         for direction in report["directions"].as_array().unwrap() {

@@ -129,7 +129,7 @@ fn labels_latents_and_sources_of_a_batch_are_those_of_its_samples() {
     let dataset = with(&[]);
     for batch in stream(alone(&dataset).batch(100).latents(true)) {
         let (labels, latents) = (batch.labels().unwrap(), batch.latents().unwrap());
-        for (i, (index, source)) in batch.index().zip(batch.sources()).enumerate() {
+        for (i, (index, source)) in batch.index().into_iter().zip(batch.sources()).enumerate() {
             let plan = dataset.plan(index).unwrap();
             assert_eq!((plan.index, plan.source), (index, source));
             assert_eq!(Some(labels[i]), plan.label.map(i64::from));
@@ -138,7 +138,7 @@ fn labels_latents_and_sources_of_a_batch_are_those_of_its_samples() {
         }
     }
     let plain = stream(alone(&without(&[])).batch(100));
-    assert!(plain.iter().all(|batch| batch.index().eq(batch.sources())));
+    assert!(plain.iter().all(|batch| batch.index().iter().eq(batch.sources())));
 }
 
 #[test]

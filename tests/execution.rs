@@ -214,7 +214,7 @@ fn a_report_names_the_rewrites_in_force() {
 fn profile(dataset: &Dataset, rewrites: Vec<Edit>) -> Profile {
     Profile {
         genset: "0.1.0".into(),
-        key: dataset.profile_key().unwrap(),
+        key: dataset.generated().unwrap().profile_key().unwrap(),
         rewrites,
         sessions: 3,
         threads: 2,
@@ -227,7 +227,7 @@ fn a_profile_is_followed_and_one_that_does_not_fit_is_an_error() {
     let cache = tempfile::tempdir().unwrap();
     let folder = cache.path().join("profiles");
     let dataset = digits(&[], "none").unwrap();
-    let key = dataset.profile_key().unwrap();
+    let key = dataset.generated().unwrap().profile_key().unwrap();
     assert_eq!(Profile::load_from(&folder, &key).unwrap(), None);
     let edits: Vec<_> = dataset
         .offers()
@@ -240,7 +240,7 @@ fn a_profile_is_followed_and_one_that_does_not_fit_is_an_error() {
     let path = stored.store_in(&folder).unwrap();
     assert_eq!(Profile::load_from(&folder, &key).unwrap(), Some(stored));
 
-    let runtime = dataset.runtime().path().to_owned();
+    let runtime = dataset.generated().unwrap().runtime().path().to_owned();
     let digest = || {
         let mut command = genset();
         command.env("GENSET_CACHE", cache.path()).arg("digest").arg(DIGITS);

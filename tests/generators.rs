@@ -195,7 +195,7 @@ fn every_good_generator_streams_from_the_recipe_that_inspect_wrote() {
 
         let dataset = open(inspected.recipe(), &[]);
         let [channels, height, width] = *image;
-        let views = dataset.recipe().views.count() as usize;
+        let views = dataset.generated().unwrap().recipe().views.count() as usize;
         let loader = dataset.loader().rank(0, 1).range(0..75).batch(20).workers(2);
         let batches = stream(loader);
         let shapes: Vec<_> = batches.iter().map(|batch| batch.images().shape()).collect();

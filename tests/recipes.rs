@@ -64,7 +64,11 @@ fn every_example_streams_and_is_a_dataset_of_its_own() {
             (0..group.shape()[1]).map(|view| group.view_bytes(0, view).to_vec()).collect()
         };
         let views: Vec<Vec<u8>> = sample.groups().iter().flat_map(of_group).collect();
-        assert_eq!(views.len(), dataset.recipe().views.count() as usize, "{name}");
+        assert_eq!(
+            views.len(),
+            dataset.generated().unwrap().recipe().views.count() as usize,
+            "{name}"
+        );
         assert_eq!(views.len(), dataset.plan(3).unwrap().views.len(), "{name}");
         assert!(views.windows(2).all(|pair| pair[0] != pair[1]), "{name}: views differ");
     }

@@ -132,7 +132,7 @@ fn groups_are_tensors_of_their_own_and_share_generator_images() {
         ]
     );
     // The anchor, one moved view of the first group, two of the pool.
-    assert_eq!(dataset.recipe().views.rows(), 4);
+    assert_eq!(dataset.generated().unwrap().recipe().views.rows(), 4);
     assert_eq!(dataset.block_inputs(0).rows, 24 * 4);
     let latents = batch.latents();
     assert!(latents.is_none(), "not asked for");
@@ -148,7 +148,13 @@ fn groups_are_tensors_of_their_own_and_share_generator_images() {
 fn pixel_views_of_one_latent_are_made_of_one_generator_image() {
     let recipe = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/recipes/pixel-only.toml");
     let dataset = open(recipe, &[]);
-    assert_eq!((dataset.recipe().views.count(), dataset.recipe().views.rows()), (2, 1));
+    assert_eq!(
+        (
+            dataset.generated().unwrap().recipe().views.count(),
+            dataset.generated().unwrap().recipe().views.rows()
+        ),
+        (2, 1)
+    );
     let plan = dataset.plan(5).unwrap();
     assert_eq!(plan.views.len(), 2);
     assert_ne!(plan.views[0].to_string(), plan.views[1].to_string());

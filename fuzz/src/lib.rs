@@ -4,19 +4,21 @@
 //! Valid files are made here, in memory, once a run; the fuzzer's bytes say what is changed in
 //! them. So there are no seeds to keep, and every input is close to a file that is read to its end.
 
+use std::collections::BTreeMap;
 use std::io::{Read as _, Seek as _};
 use std::ops::Range;
 
 use genset::codec::{Encoding, Form, Picture, RawForm};
 use genset::recipe::{Dtype, Layout};
-use genset::shard::{GroupForm, SampleRecord, ShardForm, ShardReader, ShardWriter};
+use genset::shard::{
+    GroupForm, MappedFile, Records, SampleRecord, ShardForm, ShardReader, ShardWriter,
+};
 
 /// The samples of every valid shard.
 pub const SAMPLES: Range<u64> = 10..14;
 
 /// Forms of shards that differ in all that forms differ in.
-#[must_use]
-pub fn forms() -> Vec<ShardForm> {
+fn forms() -> Vec<ShardForm> {
     let image = |channels, dtype, layout| RawForm { channels, height: 3, width: 2, dtype, layout };
     let group = |name: &str, views, form| GroupForm { name: name.to_owned(), views, form };
     let plain = ShardForm {
@@ -48,24 +50,69 @@ pub fn forms() -> Vec<ShardForm> {
     ]
 }
 
-/// A shard that `create` writes to a file, with samples of this form.
-///
-/// # Panics
-/// If it cannot be written.
-pub fn shard(
-    form: &ShardForm,
-    create: impl FnOnce(std::fs::File) -> genset::Result<Box<dyn ShardWriter>>,
-) -> Vec<u8> {
-    let mut file = tempfile::tempfile().expect("a temporary file");
-    let mut writer = create(file.try_clone().expect("the file")).expect("a writer");
-    for index in SAMPLES {
-        put(form, index, &mut *writer);
+/// Forms, and a valid shard of each.
+#[derive(Debug)]
+pub struct Valid {
+    forms: Vec<ShardForm>,
+    files: Vec<Vec<u8>>,
+}
+
+impl Valid {
+    /// Shards of those [`forms`] that `create` takes.
+    ///
+    /// # Panics
+    /// If one cannot be written.
+    pub fn new(
+        create: impl Fn(
+            std::fs::File,
+            &ShardForm,
+            Range<u64>,
+            &BTreeMap<String, String>,
+        ) -> genset::Result<Box<dyn ShardWriter>>,
+    ) -> Self {
+        let mut valid = Self { forms: Vec::new(), files: Vec::new() };
+        for form in forms() {
+            let mut file = tempfile::tempfile().expect("a temporary file");
+            let to = file.try_clone().expect("the file");
+            let Ok(mut writer) = create(to, &form, SAMPLES, &BTreeMap::new()) else { continue };
+            for index in SAMPLES {
+                put(&form, index, &mut *writer);
+            }
+            writer.finish().expect("a shard");
+            let mut bytes = Vec::new();
+            file.rewind().expect("the shard");
+            file.read_to_end(&mut bytes).expect("the shard");
+            valid.forms.push(form);
+            valid.files.push(bytes);
+        }
+        assert!(!valid.files.is_empty(), "no form is taken");
+        valid
     }
-    writer.finish().expect("a shard");
-    let mut bytes = Vec::new();
-    file.rewind().expect("the shard");
-    file.read_to_end(&mut bytes).expect("the shard");
-    bytes
+
+    /// The files alone.
+    #[must_use]
+    pub fn files(&self) -> &[Vec<u8>] {
+        &self.files
+    }
+
+    /// Opens what the input says and asks for everything that it has.
+    ///
+    /// # Panics
+    /// If a valid shard cannot be opened: that is a finding too.
+    pub fn read<R: ShardReader>(
+        &self,
+        input: &[u8],
+        open: impl Fn(MappedFile, &ShardForm, Range<u64>) -> genset::Result<R>,
+    ) -> Option<R> {
+        let (choice, bytes) = choose(input, &self.files)?;
+        let form = &self.forms[choice];
+        let unchanged = bytes == self.files[choice];
+        let opened = open(MappedFile::from_bytes("shard", bytes), form, SAMPLES);
+        assert!(opened.is_ok() || !unchanged, "a valid shard was refused: {opened:?}");
+        let shard = opened.ok()?;
+        walk(&shard, form);
+        Some(shard)
+    }
 }
 
 fn put(form: &ShardForm, index: u64, writer: &mut dyn ShardWriter) {
@@ -122,7 +169,7 @@ pub fn choose(input: &[u8], valid: &[Vec<u8>]) -> Option<(usize, Vec<u8>)> {
 }
 
 /// Asks a reader for everything. Errors are answers; panics, hangs and wild reads are findings.
-pub fn walk(shard: &dyn ShardReader, form: &ShardForm) {
+fn walk(shard: &dyn ShardReader, form: &ShardForm) {
     let latents = form.latents.map_or(0, |[views, len]| views * len);
     let (mut latents, mut scratch) = (vec![0.0; latents], Vec::new());
     // A hostile shard may say that it has any number of samples.
@@ -146,6 +193,24 @@ pub fn walk(shard: &dyn ShardReader, form: &ShardForm) {
             }
         }
     }
+}
+
+/// As [`walk`], for a collection of samples.
+pub fn walk_records(records: &dyn Records) {
+    let samples = records.samples();
+    let latents = records.latent_len().saturating_mul(records.pictures());
+    let (mut latents, mut scratch) = (vec![0.0; latents.min(1 << 16)], Vec::new());
+    let first = samples.clone().take(64);
+    for index in first.chain([samples.end.saturating_sub(1), samples.end, u64::MAX]) {
+        let _ = records.label(index);
+        let _ = records.latents(index, &mut latents);
+        let _ = records.show(index, &mut scratch, &mut |_, picture| {
+            std::hint::black_box(sum(picture.bytes));
+            Ok(())
+        });
+        std::hint::black_box(records.place(index));
+    }
+    std::hint::black_box((records.has_labels(), records.classes()));
 }
 
 /// Touches every byte.

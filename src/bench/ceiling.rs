@@ -16,9 +16,10 @@ pub(super) struct Ceiling {
 
 impl Ceiling {
     pub fn new(dataset: &Dataset, workers: usize) -> Result<Self> {
+        let generated = dataset.generated()?;
         let inputs = dataset.block_inputs(0);
         let one = |_| {
-            let mut generator = dataset.generator()?;
+            let mut generator = generated.generator()?;
             generator.run(&inputs, &mut |_, _| Ok(()))?;
             Ok(generator)
         };

@@ -7,6 +7,7 @@ use super::ceiling::Ceiling;
 use super::report::{Occupancies, Report, Shares, StageTimes, WaitMs, median, peak_rss_bytes};
 use crate::error::{Error, Kind, Result};
 use crate::load::{Dataset, Loader, LoaderBuilder, Statistics, Stop};
+use crate::recipe::Recipe;
 use crate::sample::Echo;
 
 /// Batches that are not counted.
@@ -45,6 +46,8 @@ pub fn run(
     if settings.rounds == 0 {
         return Err(Error::new(Kind::Argument, "a benchmark needs at least one round"));
     }
+    let origin = dataset.generated()?;
+    let recipe = origin.recipe();
     let begun = Instant::now();
     let endless = || set_up(dataset.loader()).epochs(None).stop(stop.clone()).build();
     let mut loader = endless()?;
@@ -58,14 +61,14 @@ pub fn run(
     let mut waits = Vec::new();
     let mut statistics = Statistics::default();
     let total = settings.rounds * 2;
-    let views = &dataset.recipe().views;
+    let views = &recipe.views;
     // Of each delivered image that is no echo.
     let made = f64::from(views.rows()) / f64::from(views.count());
     let (mut generated, mut different) = (Vec::new(), (0, 0));
     // A loader with echoes stays, as it has what it needs for them; any other would prefetch while
     // the ceiling is measured, and is made anew for each round.
-    let mut staying = match dataset.recipe().cache {
-        Some(_) => Some(with_every_echo(endless()?, dataset)?),
+    let mut staying = match recipe.cache {
+        Some(_) => Some(with_every_echo(endless()?, recipe)?),
         None => None,
     };
     let before = staying.as_ref().map(Loader::statistics);
@@ -93,7 +96,7 @@ pub fn run(
     #[allow(clippy::cast_precision_loss)]
     let image_bytes = dataset.sample_bytes() as f64 / f64::from(views.count());
     Ok(Report {
-        recipe: dataset.recipe().name.clone(),
+        recipe: recipe.name.clone(),
         digest: dataset.digest().to_string(),
         images_per_second,
         generated_images_per_second: median(&mut generated),
@@ -112,14 +115,14 @@ pub fn run(
         peak_rss_bytes: peak_rss_bytes(),
         batch,
         views: views.count() as usize,
-        block: dataset.recipe().generator.block,
+        block: recipe.generator.block,
         workers,
         prefetch,
         rounds: settings.rounds,
         round_seconds: settings.round.as_secs_f64(),
         consumer_ms: settings.consumer.as_secs_f64() * 1e3,
-        runtime: dataset.runtime().version().to_owned(),
-        rewrites: dataset.rewrites().to_vec(),
+        runtime: origin.runtime().version().to_owned(),
+        rewrites: origin.rewrites().to_vec(),
     })
 }
 
@@ -130,8 +133,8 @@ fn next(loader: &mut Loader) -> Result<crate::load::Batch> {
 }
 
 /// Streams until every round of the dataset has all of its echoes, or to the dataset's end.
-fn with_every_echo(mut loader: Loader, dataset: &Dataset) -> Result<Loader> {
-    let steady = Echo::of(dataset.recipe()).steady();
+fn with_every_echo(mut loader: Loader, recipe: &Recipe) -> Result<Loader> {
+    let steady = Echo::of(recipe).steady();
     while loader.state().epoch == 0 && loader.state().next < steady {
         next(&mut loader)?;
     }

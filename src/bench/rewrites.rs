@@ -94,7 +94,8 @@ pub fn measure_rewrites(
     stop: &Stop,
     progress: &mut dyn FnMut(usize, usize),
 ) -> Result<RewriteReport> {
-    let offers = dataset.offers().edits();
+    let generated = dataset.generated()?;
+    let offers = generated.offers().edits();
     let of_node = |edit: &&Edit| matches!(edit.rewrite, Change::Node(_));
     let kinds = |edits: Vec<&Edit>| -> Vec<Vec<Edit>> {
         let mut kinds: Vec<Change> = edits.iter().map(|edit| edit.rewrite).collect();
@@ -129,11 +130,11 @@ pub fn measure_rewrites(
     let last = search.trial(&search.exported, &search.best)?;
     progress(total, total);
     Ok(RewriteReport {
-        model: dataset.model().name().to_owned(),
-        providers: dataset.providers(),
-        threads: dataset.threads(),
+        model: generated.model().name().to_owned(),
+        providers: generated.providers(),
+        threads: generated.threads(),
         rows: dataset.block_inputs(0).rows,
-        taken: search.best.rewrites().to_vec(),
+        taken: search.best.generated()?.rewrites().to_vec(),
         tried: search.tried,
         exported_images_per_second: last.before,
         images_per_second: last.rate,
@@ -155,17 +156,17 @@ impl Search<'_> {
     /// Tries the best so far with `edits`, in place of what they exclude; or without them, if they
     /// are all in it.
     fn consider(&mut self, edits: Vec<Edit>) -> Result<()> {
-        let before = self.best.rewrites().to_vec();
+        let offers = self.dataset.generated()?.offers();
+        let before = self.best.generated()?.rewrites().to_vec();
         let (with, without): (Vec<Edit>, Vec<Edit>) =
             if edits.iter().all(|edit| before.contains(edit)) {
                 // With them goes what needs them.
                 let goes = |edit: &&Edit| {
-                    let mut needed = self.dataset.offers().needs(edit);
+                    let mut needed = offers.needs(edit);
                     edits.contains(edit) || needed.any(|needed| edits.contains(needed))
                 };
                 (Vec::new(), before.iter().filter(goes).cloned().collect())
             } else {
-                let offers = self.dataset.offers();
                 let needed = edits.iter().flat_map(|edit| offers.needs(edit).cloned());
                 let mut new: Vec<Edit> = needed.chain(edits.clone()).collect();
                 new.retain(|edit| !before.contains(edit));
@@ -251,23 +252,20 @@ fn rate(maker: &mut BlockMaker, time: Duration) -> Result<f64> {
 /// How far `candidate` is from the exported graph. An epilogue is left out of it: its bytes are
 /// those that the view stage makes of the same floats.
 fn difference(exported: &Dataset, candidate: &Dataset) -> Result<f64> {
-    let edits: Vec<Edit> = candidate
-        .rewrites()
-        .iter()
-        .filter(|edit| edit.rewrite != Change::Epilogue)
-        .cloned()
-        .collect();
+    let all = candidate.generated()?.rewrites();
+    let edits: Vec<Edit> =
+        all.iter().filter(|edit| edit.rewrite != Change::Epilogue).cloned().collect();
     let floats;
-    let candidate = if edits.len() < candidate.rewrites().len() {
+    let candidate = if edits.len() < all.len() {
         floats = exported.executed_with(&edits)?;
         &floats
     } else {
         candidate
     };
-    let blocks = (0..COMPARED as u64)
-        .map(|block| exported.block_inputs(block * u64::from(exported.recipe().generator.block)));
-    let compared =
-        compare(&mut exported.generator()?, &mut candidate.generator()?, blocks, COMPARED)?;
+    let (exact, edited) = (exported.generated()?, candidate.generated()?);
+    let block = u64::from(exact.recipe().generator.block);
+    let blocks = (0..COMPARED as u64).map(|number| exported.block_inputs(number * block));
+    let compared = compare(&mut exact.generator()?, &mut edited.generator()?, blocks, COMPARED)?;
     Ok(compared.max)
 }
 
@@ -294,7 +292,7 @@ mod tests {
                 .iter()
                 .any(|tried| tried.with.contains(edit) || tried.without.contains(edit))
         };
-        assert!(dataset.offers().edits().iter().all(tried));
+        assert!(dataset.generated().unwrap().offers().edits().iter().all(tried));
         assert!(told.last().is_some_and(|(done, total)| done == total && *done > 1));
         assert!(dataset.executed_with(&report.taken).is_ok());
         for tried in &report.tried {

@@ -1,5 +1,6 @@
 //! What verbs share: opening a dataset, Ctrl-C, progress, output.
 
+use std::borrow::Cow;
 use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -12,8 +13,9 @@ use serde_json::{Value, json};
 
 use crate::error::{Error, Kind, Result};
 use crate::generate::execution::Rewrites;
-use crate::load::{Dataset, Options, Stop, read_recipe};
-use crate::recipe::{Dtype, Layout, Output, PixelKind, Recipe};
+use crate::load::{Dataset, Images, Options, Stop};
+use crate::open::describe;
+use crate::recipe::{Described, Dtype, Layout, Output, PixelKind, Recipe, Views};
 use crate::runtime::{Provider, ProviderOption, Search};
 use crate::view::sheet::Tile;
 
@@ -98,18 +100,31 @@ impl ExecutionArgs {
 
     /// As [`ExecutionArgs::open`], but delivering 8-bit pixels whatever the recipe delivers.
     pub fn open_for_eyes(&self, recipe: &Path) -> Result<Dataset> {
-        let recipe = for_eyes(read_recipe(recipe, &self.engine.settings)?);
-        Dataset::from_recipe(recipe, self.options())
+        let described = match describe(recipe, &self.engine.settings)? {
+            Described::Generated(recipe) => Described::Generated(Box::new(for_eyes(*recipe))),
+            Described::Stored(mut recipe) => {
+                recipe.output = recipe.output.map(|_| Output::default());
+                if let Some(views) = &mut recipe.views {
+                    without_normalise(views);
+                }
+                Described::Stored(recipe)
+            }
+        };
+        Dataset::of_description(described, self.options())
     }
 }
 
 /// The recipe that delivers the same views as 8-bit pixels, without normalisation.
 pub(super) fn for_eyes(mut recipe: Recipe) -> Recipe {
-    recipe.output = Output { dtype: Dtype::U8, layout: Layout::Nchw, normalise: None };
-    for group in &mut recipe.views.groups {
+    recipe.output = Output::default();
+    without_normalise(&mut recipe.views);
+    recipe
+}
+
+fn without_normalise(views: &mut Views) {
+    for group in &mut views.groups {
         group.pixel.retain(|op| !matches!(op.kind, PixelKind::Normalise(_)));
     }
-    recipe
 }
 
 /// How a loader runs; none of it changes what is delivered.
@@ -224,6 +239,24 @@ pub(super) fn print(text: &str) -> Result<()> {
     }
 }
 
+/// One image as bytes. Stored floats are shown as the intensities that they are.
+fn for_tile(images: &Images, view: usize) -> Cow<'_, [u8]> {
+    let bytes = images.view_bytes(0, view);
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped")]
+    let level = |x: f32| (x.clamp(0.0, 1.0) * 255.0 + 0.5) as u8;
+    match images.dtype() {
+        Dtype::U8 => Cow::Borrowed(bytes),
+        Dtype::F32 => bytes
+            .chunks_exact(4)
+            .map(|b| level(f32::from_le_bytes([b[0], b[1], b[2], b[3]])))
+            .collect(),
+        Dtype::F16 => bytes
+            .chunks_exact(2)
+            .map(|b| level(half::f16::from_le_bytes([b[0], b[1]]).to_f32()))
+            .collect(),
+    }
+}
+
 /// Samples as tiles for a contact sheet: all views of each index in an epoch, with what was drawn
 /// for each as its caption if that is wanted.
 pub(super) fn tiles(
@@ -233,14 +266,14 @@ pub(super) fn tiles(
     captions: bool,
     stop: &Stop,
 ) -> Result<Vec<Vec<Tile>>> {
-    let interleaved = dataset.recipe().output.layout == Layout::Nhwc;
     let one = |&index: &u64| {
         stop.check()?;
         let batch = dataset.get_in_epoch(index, epoch)?;
         let mut tiles = Vec::new();
         for images in batch.groups() {
             let [_, views, c, h, w] = images.shape_nchw();
-            let tile = |v| Tile::new(images.view_bytes(0, v), c, h, w, interleaved);
+            let interleaved = images.layout() == Layout::Nhwc;
+            let tile = |v| Tile::new(&for_tile(images, v), c, h, w, interleaved);
             tiles.extend((0..views).map(tile));
         }
         if captions {

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::common::{ExecutionArgs, LoaderArgs, on_interrupt, print, print_json, progress};
 use crate::error::{Error, Kind, Result};
-use crate::load::SampleDigests;
+use crate::load::{Generated, SampleDigests};
 
 /// Hash the delivered bytes, sample by sample and together
 ///
@@ -14,11 +14,11 @@ use crate::load::SampleDigests;
 /// batch size, workers, prefetch and ranks do not change it.
 #[derive(Debug, clap::Args)]
 pub(super) struct DigestArgs {
-    /// A recipe, or builtin:NAME
+    /// A recipe, builtin:NAME, or a folder of shards or images
     recipe: PathBuf,
-    /// The first sample
-    #[arg(long, default_value_t = 0, value_name = "A")]
-    from: u64,
+    /// The first sample [default: the first there is]
+    #[arg(long, value_name = "A")]
+    from: Option<u64>,
     /// How many samples
     #[arg(long, default_value_t = 1000, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     count: u64,
@@ -40,9 +40,10 @@ pub(super) struct DigestArgs {
 pub(super) fn run(args: &DigestArgs, json: bool) -> Result<()> {
     let stop = on_interrupt();
     let dataset = args.execution.open(&args.recipe)?;
-    let end = args.from.checked_add(args.count).ok_or_else(|| {
-        Error::new(Kind::Argument, format!("samples from {} on: too many", args.from))
-    })?;
+    let from = args.from.unwrap_or(dataset.range().start);
+    let end = from
+        .checked_add(args.count)
+        .ok_or_else(|| Error::new(Kind::Argument, format!("samples from {from} on: too many")))?;
     let bar = progress(args.count, "samples");
     let mut digests = SampleDigests::new();
     let ranks = match args.rank {
@@ -50,7 +51,7 @@ pub(super) fn run(args: &DigestArgs, json: bool) -> Result<()> {
         None => 0..=args.world_size - 1,
     };
     for rank in ranks {
-        let builder = args.loader.set_up(dataset.loader()).range(args.from..end);
+        let builder = args.loader.set_up(dataset.loader()).range(from..end);
         for batch in builder.rank(rank, args.world_size).stop(stop.clone()).build()? {
             let batch = batch?;
             digests.add(&batch);
@@ -63,15 +64,16 @@ pub(super) fn run(args: &DigestArgs, json: bool) -> Result<()> {
         Some(_) if args.world_size > 1 => None,
         _ => Some(digests.together()?),
     };
+    let generated = dataset.generated().ok();
     if json {
         return print_json(&json!({
             "dataset": dataset.digest().to_string(),
-            "from": args.from,
+            "from": from,
             "count": digests.len(),
             "blake3": together,
             "samples": digests.iter().collect::<Vec<_>>(),
-            "runtime": dataset.runtime().version(),
-            "rewrites": dataset.rewrites(),
+            "runtime": generated.map(|generated| generated.runtime().version()),
+            "rewrites": generated.map(Generated::rewrites),
         }));
     }
     let mut text = String::new();
@@ -81,7 +83,7 @@ pub(super) fn run(args: &DigestArgs, json: bool) -> Result<()> {
         }
     }
     if let Some(together) = together {
-        text += &format!("{together}  {}..{end}\n", args.from);
+        text += &format!("{together}  {from}..{end}\n");
     }
     print(&text)
 }

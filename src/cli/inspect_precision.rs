@@ -23,16 +23,16 @@ pub(super) fn run(recipe: &Path, options: Options, images: usize, json: bool) ->
     exact.generator.precision = Precision::F32;
     let exact = Dataset::from_recipe(exact, options.clone())?;
     let reduced = Dataset::from_recipe(recipe, options)?;
-    let step = u64::from(reduced.recipe().generator.block);
+    let step = u64::from(reduced.generated()?.recipe().generator.block);
     // Bytes of an epilogue would hide what is below a level; the images are the same.
     let floats = |dataset: &Dataset| {
-        let edits: Vec<_> = dataset.rewrites().to_vec();
+        let edits: Vec<_> = dataset.generated()?.rewrites().to_vec();
         let kept = edits.into_iter().filter(|edit| edit.rewrite != Change::Epilogue);
         dataset.executed_with(&kept.collect::<Vec<_>>())
     };
     let difference = compare(
-        &mut floats(&exact)?.generator()?,
-        &mut floats(&reduced)?.generator()?,
+        &mut floats(&exact)?.generated()?.generator()?,
+        &mut floats(&reduced)?.generated()?.generator()?,
         (0..).map(|block| reduced.block_inputs(block * step)),
         images,
     )?;

@@ -35,10 +35,11 @@ struct Document<'a> {
 pub(super) fn run(recipe: &Path, options: Options, json: bool) -> Result<()> {
     let asked: Vec<_> = options.providers.iter().map(|provider| provider.name()).collect();
     let dataset = Dataset::open_with(recipe, options)?;
-    let nodes = dataset.placements()?;
+    let generated = dataset.generated()?;
+    let nodes = generated.placements()?;
     let document = Document {
-        runtime: dataset.runtime().version(),
-        precision: dataset.recipe().generator.precision.name(),
+        runtime: generated.runtime().version(),
+        precision: generated.recipe().generator.precision.name(),
         shares: shares(&nodes),
         fallen_back: fallen_back(&nodes, &asked),
         asked,

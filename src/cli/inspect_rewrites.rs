@@ -11,7 +11,7 @@ use super::common::{on_interrupt, print, print_json, progress, thousands};
 use crate::bench::{RewriteReport, TriedRewrite, measure_rewrites};
 use crate::error::Result;
 use crate::generate::execution::{Change, Edit};
-use crate::load::{Dataset, Options};
+use crate::load::{Dataset, Generated, Options};
 
 /// The widest that a list of places may be.
 const WIDTH: usize = 34;
@@ -24,6 +24,7 @@ pub(super) fn run(
 ) -> Result<ExitCode> {
     let stop = on_interrupt();
     let dataset = Dataset::open_with(recipe, options)?;
+    let generated = dataset.generated()?;
     let bar = progress(0, "trials");
     let report = measure_rewrites(&dataset, budget, &stop, &mut |done, total| {
         bar.set_length(total as u64);
@@ -32,9 +33,9 @@ pub(super) fn run(
     bar.finish_and_clear();
     let report = report?;
     if json {
-        print_json(&json!({ "in_force": dataset.rewrites(), "measured": report }))?;
+        print_json(&json!({ "in_force": generated.rewrites(), "measured": report }))?;
     } else {
-        print(&table(&report, &dataset))?;
+        print(&table(&report, generated))?;
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -56,7 +57,7 @@ pub(super) fn summary(edits: &[Edit]) -> String {
     if kinds.is_empty() { "none".to_owned() } else { kinds.join(", ") }
 }
 
-fn table(report: &RewriteReport, dataset: &Dataset) -> String {
+fn table(report: &RewriteReport, generated: &Generated) -> String {
     let mut text = format!(
         "{} on {}, {} thread(s), {} rows a call\n\n",
         report.model,
@@ -66,7 +67,8 @@ fn table(report: &RewriteReport, dataset: &Dataset) -> String {
     );
     text += &rows(report);
     let _ = writeln!(text, "\nfastest here  {}", rewrites(&report.taken));
-    let _ = writeln!(text, "in force      {} ({})", rewrites(dataset.rewrites()), origin(dataset));
+    let _ =
+        writeln!(text, "in force      {} ({})", rewrites(generated.rewrites()), origin(generated));
     text
 }
 
@@ -136,8 +138,8 @@ fn rewrites(edits: &[Edit]) -> String {
     if edits.is_empty() { "none".to_owned() } else { edits.join(",") }
 }
 
-fn origin(dataset: &Dataset) -> &'static str {
-    match dataset.profile() {
+fn origin(generated: &Generated) -> &'static str {
+    match generated.profile() {
         Some(_) => "by the profile of `genset tune`",
         None => "by rule; `genset tune` stores what is fastest",
     }

@@ -17,7 +17,7 @@ use crate::whole_file::write_whole;
 /// pixels.
 #[derive(Debug, clap::Args)]
 pub(super) struct PreviewArgs {
-    /// A recipe, or builtin:NAME
+    /// A recipe, builtin:NAME, or a folder of shards or images
     recipe: PathBuf,
     /// The PNG file to write
     #[arg(short, long, value_name = "PNG", default_value = "sheet.png")]
@@ -26,8 +26,8 @@ pub(super) struct PreviewArgs {
     #[arg(long, conflicts_with_all = ["from", "count"])]
     index: Option<u64>,
     /// The first sample
-    #[arg(long, default_value_t = 0)]
-    from: u64,
+    #[arg(long, value_name = "A")]
+    from: Option<u64>,
     /// How many samples [default: 40, or 8 with parameters below the views]
     #[arg(long, value_parser = clap::value_parser!(u64).range(1..=4096))]
     count: Option<u64>,
@@ -89,22 +89,22 @@ pub(super) fn run(args: &PreviewArgs, json: bool) -> Result<()> {
 
 fn sheet(args: &PreviewArgs, json: bool, stop: &Stop) -> Result<()> {
     let dataset = args.execution.open_for_eyes(&args.recipe)?;
-    let end = dataset.recipe().samples.end();
-    let groups = &dataset.recipe().views.groups;
-    let drawn = groups.iter().any(|group| !(group.latent.is_empty() && group.pixel.is_empty()));
+    let range = dataset.range();
+    let first = args.from.unwrap_or(range.start);
+    let drawn = dataset.draws();
     let captions = drawn && !args.plain;
     let count = args.count.unwrap_or(SHOWN[usize::from(!captions)]);
     let indices: Vec<u64> = match args.index {
         Some(index) => vec![index],
         // One that is beyond the end is kept, for the error that names it.
-        None if args.from >= end => vec![args.from],
-        None => (args.from..end.min(args.from.saturating_add(count))).collect(),
+        None if !range.contains(&first) => vec![first],
+        None => (first..range.end.min(first.saturating_add(count))).collect(),
     };
     let samples = tiles(&dataset, &indices, args.epoch, captions, stop)?;
-    let views = dataset.recipe().views.count();
+    let views = dataset.views();
     let columns = match args.columns {
         Some(columns) => usize::from(columns),
-        None => square_columns(indices.len(), views as usize),
+        None => square_columns(indices.len(), views),
     };
     let sheet = contact_sheet(&samples, columns)?;
     write_whole(&args.output, &sheet.to_png()?)?;

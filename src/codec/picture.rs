@@ -24,6 +24,19 @@ pub enum Form {
     WebP,
 }
 
+impl Form {
+    /// The form of a file, by how it begins; `None` if it is none of JPEG, PNG and WebP.
+    #[must_use]
+    pub fn sniff(bytes: &[u8]) -> Option<Self> {
+        match bytes {
+            [0xff, 0xd8, 0xff, ..] => Some(Self::Jpeg),
+            [0x89, b'P', b'N', b'G', b'\r', b'\n', 0x1a, b'\n', ..] => Some(Self::Png),
+            [b'R', b'I', b'F', b'F', _, _, _, _, b'W', b'E', b'B', b'P', ..] => Some(Self::WebP),
+            _ => None,
+        }
+    }
+}
+
 /// Shape and type of an image without a header.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct RawForm {

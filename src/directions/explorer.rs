@@ -6,7 +6,7 @@ use super::meter::Meter;
 use super::pca::Rows;
 use crate::error::{Error, Kind, Result, ResultExt};
 use crate::generate::{Generator, InputContract, Probe};
-use crate::load::{Dataset, Options, Stop};
+use crate::load::{Dataset, Generated, Options, Stop};
 use crate::recipe::{Dtype, Layout, Output, Recipe, Role, Samples, Views};
 use crate::runtime::SessionOptions;
 use crate::sample::{BlockInputs, Column};
@@ -36,13 +36,15 @@ impl Explorer {
     pub fn open(recipe: &Recipe, options: &Options, input: Option<&str>) -> Result<Self> {
         let mut recipe = recipe.clone();
         recipe.views = Views::default();
+        (recipe.cache, recipe.mix) = (None, None);
         recipe.samples = Samples::Endless;
         recipe.output = Output { dtype: Dtype::F32, layout: Layout::Nchw, normalise: None };
         let dataset = Dataset::from_recipe(recipe, options.clone())?;
-        let input = choose_input(dataset.recipe(), input)?;
+        let generated = dataset.generated()?;
+        let input = choose_input(generated.recipe(), input)?;
         Ok(Self {
-            generator: dataset.generator()?,
-            delivery: Delivery::new(dataset.contract().image, &dataset.recipe().output)?,
+            generator: generated.generator()?,
+            delivery: Delivery::new(generated.contract().image, &generated.recipe().output)?,
             input,
             options: options.clone(),
             dataset,
@@ -52,18 +54,22 @@ impl Explorer {
     /// The recipe that is explored: the given one with one view a sample.
     #[must_use]
     pub fn recipe(&self) -> &Recipe {
-        self.dataset.recipe()
+        self.generated().recipe()
+    }
+
+    pub(super) fn generated(&self) -> &Generated {
+        self.dataset.generated().expect("it was opened from a generator's recipe")
     }
 
     /// The latent input that is moved.
     #[must_use]
     pub fn input(&self) -> &InputContract {
-        &self.dataset.contract().inputs[self.input]
+        &self.generated().contract().inputs[self.input]
     }
 
     /// `[channels, height, width]`.
     pub(super) fn image(&self) -> [usize; 3] {
-        let image = &self.dataset.contract().image;
+        let image = &self.generated().contract().image;
         [image.channels, image.height, image.width]
     }
 
@@ -180,9 +186,9 @@ impl Explorer {
         stop: &Stop,
         done: &mut dyn FnMut(u64),
     ) -> Result<Rows> {
-        let contract = self.dataset.contract();
-        let model = self.dataset.model().with_output(name)?;
-        let (runtime, options) = (self.dataset.runtime(), self.session_options());
+        let contract = self.generated().contract();
+        let model = self.generated().model().with_output(name)?;
+        let (runtime, options) = (self.generated().runtime(), self.session_options());
         let mut probe =
             Probe::open(runtime, &model, &contract.inputs, contract.batch, name, &options)?;
         let place = || format!("activation `{name}`");

@@ -110,7 +110,7 @@ impl Explorer {
     ) -> Result<Found> {
         check(settings)?;
         let scorer = settings.scorer.as_deref().map(|path| {
-            Scorer::open(path, self.image(), self.dataset.runtime(), &self.session_options())
+            Scorer::open(path, self.image(), self.generated().runtime(), &self.session_options())
         });
         let mut meter = Meter::new(&settings.attributes, scorer.transpose()?, self.image())?;
         let fits = !matches!(settings.method, Method::Sefa { .. });
@@ -171,14 +171,14 @@ impl Explorer {
             vectors.push(vector);
         }
         let mut hasher = blake3::Hasher::new();
-        self.dataset.model().hash_into(&mut hasher)?;
+        self.generated().model().hash_into(&mut hasher)?;
         let (ridge, conditional) = match settings.method {
             Method::Regress { ridge, conditional } => (Some(ridge), conditional),
             _ => (None, false),
         };
         let report = Report {
             method: settings.method.name().to_owned(),
-            model: self.dataset.model().name().to_owned(),
+            model: self.generated().model().name().to_owned(),
             model_digest: hasher.finalize().to_hex().to_string(),
             seed: self.recipe().seed,
             input: self.input().name.clone(),
@@ -218,7 +218,7 @@ impl Explorer {
     }
 
     fn sefa(&self, layers: &[String], count: usize) -> Result<(Vec<Candidate>, Vec<String>)> {
-        let model = self.dataset.model();
+        let model = self.generated().model();
         let input = self.input();
         let place = || model.name().to_owned();
         let found = model.linear_layers(&input.name, &input.row, input.batched);
@@ -292,7 +292,7 @@ impl Explorer {
     /// What the first linear layer makes: where the paper looks in generators without a mapping
     /// network.
     fn first_layer(&self) -> Result<String> {
-        let (model, input) = (self.dataset.model(), self.input());
+        let (model, input) = (self.generated().model(), self.input());
         let found = model.linear_layers(&input.name, &input.row, input.batched);
         found.layers.into_iter().next().map(|layer| layer.output).ok_or_else(|| {
             let message = format!("no linear layer reads input `{}`", input.name);

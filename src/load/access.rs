@@ -1,19 +1,25 @@
 //! Random access: one session, and the block that it made last.
 
+use std::fmt;
 use std::sync::Arc;
 
-use super::batch::Images;
+use bytes::BytesMut;
+
+use super::batch::{Images, Memory};
 use super::messages::Piece;
 use super::pool::aligned;
+use super::stored::{Hand, Stored, make_generated};
 use super::stream::Stream;
-use super::views::{Rows, make_views};
+use super::views::Rows;
 use crate::error::Result;
 use crate::generate::Generator;
 use crate::sample::BlockInputs;
 
-#[derive(Debug)]
 pub(super) struct Access {
-    generator: Generator,
+    /// `None` where everything is stored.
+    generator: Option<Generator>,
+    /// `None` where nothing is stored.
+    hand: Option<Hand>,
     inputs: BlockInputs,
     /// First sample and epoch of the block that `samples` holds, if it holds one.
     block: Option<(u64, u64)>,
@@ -22,19 +28,14 @@ pub(super) struct Access {
 }
 
 impl Access {
-    pub fn new(generator: Generator, stream: &Stream) -> Self {
-        let piece = |_| Piece {
-            sequence: 0,
-            samples: 0..0,
-            offset: 0,
-            out: stream.groups.iter().map(|group| aligned(group.format.sample_bytes())).collect(),
-            error: None,
-        };
+    pub fn new(generator: Option<Generator>, stream: &Stream) -> Self {
+        let pieces = if generator.is_some() { stream.block } else { 1 };
         Self {
             generator,
+            hand: stream.stored.as_ref().map(Stored::hand),
             inputs: BlockInputs::default(),
             block: None,
-            samples: (0..stream.block).map(piece).collect(),
+            samples: (0..pieces).map(|_| empty(stream)).collect(),
         }
     }
 
@@ -43,6 +44,11 @@ impl Access {
     /// sample.
     pub fn get(&mut self, stream: &Stream, index: u64, epoch: u64) -> Result<Vec<Images>> {
         let block = u64::from(stream.block);
+        if let Some(stored) = &stream.stored
+            && stored.number(index).is_some()
+        {
+            return self.read(stream, stored, index, epoch);
+        }
         let first = index / block * block;
         if self.block != Some((first, epoch)) {
             self.make(stream, first, epoch)?;
@@ -53,12 +59,31 @@ impl Access {
             self.block = None;
             return Err(error);
         }
-        let copy = |(out, group): (&bytes::BytesMut, _)| {
+        let copy = |(out, group): (&BytesMut, _)| {
             let mut bytes = aligned(out.len());
             bytes.copy_from_slice(out);
-            Images::new(bytes, group, 1, None)
+            Images::new(Memory::Buffer(bytes), group, 1, None)
         };
         Ok(piece.out.iter().zip(&stream.groups).map(copy).collect())
+    }
+
+    /// The images of a stored sample.
+    fn read(
+        &mut self,
+        stream: &Stream,
+        stored: &Stored,
+        index: u64,
+        epoch: u64,
+    ) -> Result<Vec<Images>> {
+        let hand = self.hand.as_mut().expect("a stream with stored samples has a hand");
+        let mut piece = Piece { samples: index..index + 1, ..empty(stream) };
+        hand.fill(stream, stored, epoch, &mut piece, None);
+        let skipped = piece.skipped.pop().map(|(_, error)| error);
+        if let Some(error) = piece.error.or(skipped) {
+            return Err(error);
+        }
+        let own = |(bytes, group)| Images::new(Memory::Buffer(bytes), group, 1, None);
+        Ok(piece.out.into_iter().zip(&stream.groups).map(own).collect())
     }
 
     fn make(&mut self, stream: &Stream, first: u64, epoch: u64) -> Result<()> {
@@ -67,15 +92,36 @@ impl Access {
             (piece.samples, piece.error) = (index..index + 1, None);
         }
         let source = stream.echo.source(first).index;
-        stream.sampler.fill(source, stream.block, epoch, &mut self.inputs);
-        let Self { generator, inputs, samples, .. } = self;
+        stream.fill(source, epoch, &mut self.inputs);
+        let Self { generator: Some(generator), inputs, samples, .. } = self else {
+            return Ok(());
+        };
         generator.run(inputs, &mut |first_row, values| {
             let rows = Rows::of_job(stream, epoch, first, first_row, values);
-            make_views(stream, rows, samples, None);
+            make_generated(stream, rows, samples, None);
             Ok(())
         })?;
         self.block = Some((first, epoch));
         Ok(())
+    }
+}
+
+/// Room for the images of one sample.
+fn empty(stream: &Stream) -> Piece {
+    Piece {
+        sequence: 0,
+        samples: 0..0,
+        offset: 0,
+        out: stream.groups.iter().map(|group| aligned(group.format.sample_bytes())).collect(),
+        error: None,
+        order: None,
+        skipped: Vec::new(),
+    }
+}
+
+impl fmt::Debug for Access {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Access").field("block", &self.block).finish_non_exhaustive()
     }
 }
 
@@ -89,7 +135,7 @@ pub(crate) struct BlockMaker {
 
 impl BlockMaker {
     pub(super) fn new(generator: Generator, stream: &Arc<Stream>) -> Self {
-        Self { access: Access::new(generator, stream), stream: Arc::clone(stream) }
+        Self { access: Access::new(Some(generator), stream), stream: Arc::clone(stream) }
     }
 
     /// Makes the first block, and gives how many images the generator made for it.

@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use bytes::BytesMut;
+use bytes::{Bytes, BytesMut};
 use half::f16;
 use ndarray::{ArrayView3, ArrayView5};
 
@@ -17,7 +17,9 @@ use crate::sample::Echo;
 /// Dropping a batch gives its buffer back to the loader.
 #[derive(Debug)]
 pub struct Batch {
-    pub(super) index: Range<u64>,
+    pub(super) index: Indices,
+    /// Places in the stream.
+    pub(super) positions: Range<u64>,
     pub(super) epoch: u64,
     pub(super) echo: Echo,
     pub(super) images: Vec<Images>,
@@ -25,15 +27,42 @@ pub struct Batch {
     pub(super) latents: Option<Latents>,
 }
 
+/// The indices of a batch's samples, in order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Indices {
+    /// Consecutive ones.
+    Run(Range<u64>),
+    /// Any: the loader shuffles, or samples were left out.
+    Each(Vec<u64>),
+}
+
 /// Images of a batch, of one group of views: `[B, V, C, H, W]` or `[B, V, H, W, C]`, contiguous,
-/// aligned to 64 bytes.
+/// aligned to 64 bytes unless they were asked for without a copy.
 #[derive(Debug)]
 pub struct Images {
     name: Arc<str>,
-    bytes: BytesMut,
+    bytes: Memory,
     format: Format,
     samples: usize,
     returns: Option<Returns>,
+}
+
+/// Where the bytes of images are.
+#[derive(Debug)]
+pub(super) enum Memory {
+    /// In a buffer of the loader's.
+    Buffer(BytesMut),
+    /// In the file that they were stored in.
+    Mapped(Bytes),
+}
+
+impl Memory {
+    fn bytes(&self) -> &[u8] {
+        match self {
+            Self::Buffer(bytes) => bytes,
+            Self::Mapped(bytes) => bytes,
+        }
+    }
 }
 
 /// Shape and type of the images of one sample.
@@ -64,10 +93,17 @@ impl Format {
 }
 
 impl Batch {
-    /// The indices of its samples.
+    /// The indices of its samples, `[B]`.
     #[must_use]
-    pub fn index(&self) -> Range<u64> {
+    pub fn index(&self) -> Indices {
         self.index.clone()
+    }
+
+    /// The places of the stream that it was made for: its samples' indices, unless the loader
+    /// shuffles; samples that were left out have a place too.
+    #[must_use]
+    pub fn positions(&self) -> Range<u64> {
+        self.positions.clone()
     }
 
     /// The generated sample that each of its samples is a delivery of, `[B]`: what their latents and
@@ -75,7 +111,7 @@ impl Batch {
     /// with the same source are not negatives of each other.
     #[must_use]
     pub fn sources(&self) -> Vec<u64> {
-        self.index.clone().map(|index| self.echo.source(index).index).collect()
+        self.index.iter().map(|index| self.echo.source(index).index).collect()
     }
 
     /// How many samples it has: B.
@@ -108,14 +144,14 @@ impl Batch {
         &self.images
     }
 
-    /// The class of each sample, `[B]`, if the generator has classes.
+    /// The class of each sample, `[B]`, if the dataset has classes; -1 for a sample without one.
     #[must_use]
     pub fn labels(&self) -> Option<&[i64]> {
         self.labels.as_deref()
     }
 
     /// The latents that each view was made from, `[B, V, Z]`, views of all groups after each other,
-    /// if they were asked for.
+    /// if they were asked for. NaN for a real image among generated ones.
     #[must_use]
     pub fn latents(&self) -> Option<ArrayView3<'_, f32>> {
         let latents = self.latents.as_ref()?;
@@ -123,9 +159,82 @@ impl Batch {
     }
 }
 
+impl Batch {
+    /// Takes samples out, `places` rising.
+    pub(super) fn remove(&mut self, places: &[usize]) {
+        let keeps = |place: usize| places.binary_search(&place).is_err();
+        let kept: Vec<usize> = (0..self.len()).filter(|place| keeps(*place)).collect();
+        let indices: Vec<u64> = self.index.iter().collect();
+        self.index = Indices::Each(kept.iter().map(|place| indices[*place]).collect());
+        if let Some(labels) = &mut self.labels {
+            *labels = kept.iter().map(|place| labels[*place]).collect();
+        }
+        if let Some(latents) = &mut self.latents {
+            let [_, views, len] = latents.shape;
+            move_down(&mut latents.values, views * len, &kept);
+            latents.values.truncate(kept.len() * views * len);
+            latents.shape[0] = kept.len();
+        }
+        for images in &mut self.images {
+            let sample = images.format.sample_bytes();
+            // What lies in a file is always whole: it was not decoded.
+            if let Memory::Buffer(bytes) = &mut images.bytes {
+                move_down(bytes, sample, &kept);
+            }
+            images.samples = kept.len();
+        }
+    }
+}
+
+/// Moves the chunks that are kept to the front, in order.
+fn move_down<T: Copy>(values: &mut [T], chunk: usize, kept: &[usize]) {
+    for (to, from) in kept.iter().enumerate() {
+        values.copy_within(from * chunk..(from + 1) * chunk, to * chunk);
+    }
+}
+
+impl Indices {
+    /// How many there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        match self {
+            Self::Run(run) => usize::try_from(run.end - run.start).unwrap_or(usize::MAX),
+            Self::Each(each) => each.len(),
+        }
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Each of them.
+    pub fn iter(&self) -> impl Iterator<Item = u64> + '_ {
+        let (run, each) = match self {
+            Self::Run(run) => (run.clone(), &[][..]),
+            Self::Each(each) => (0..0, &each[..]),
+        };
+        run.chain(each.iter().copied())
+    }
+}
+
+impl IntoIterator for Indices {
+    type Item = u64;
+    type IntoIter = std::iter::Chain<Range<u64>, std::vec::IntoIter<u64>>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        let (run, each) = match self {
+            Self::Run(run) => (run, Vec::new()),
+            Self::Each(each) => (0..0, each),
+        };
+        run.chain(each)
+    }
+}
+
 impl Images {
     pub(super) fn new(
-        bytes: BytesMut,
+        bytes: Memory,
         group: &ViewGroup,
         samples: usize,
         returns: Option<Returns>,
@@ -171,7 +280,8 @@ impl Images {
     /// All bytes, sample by sample, view by view.
     #[must_use]
     pub fn bytes(&self) -> &[u8] {
-        &self.bytes
+        // A buffer that lost samples is longer.
+        &self.bytes.bytes()[..self.samples * self.format.sample_bytes()]
     }
 
     /// The bytes of all views of the `i`-th sample of the batch.
@@ -181,7 +291,7 @@ impl Images {
     #[must_use]
     pub fn sample_bytes(&self, i: usize) -> &[u8] {
         let len = self.format.sample_bytes();
-        &self.bytes[i * len..][..len]
+        &self.bytes()[i * len..][..len]
     }
 
     /// The bytes of view `v` of the `i`-th sample of the batch.
@@ -216,15 +326,15 @@ impl Images {
         if self.format.dtype != dtype {
             return None;
         }
-        let elements = bytemuck::try_cast_slice(&self.bytes).ok()?;
+        let elements = bytemuck::try_cast_slice(self.bytes()).ok()?;
         ArrayView5::from_shape(self.shape(), elements).ok()
     }
 }
 
 impl Drop for Images {
     fn drop(&mut self) {
-        if let Some(returns) = &self.returns {
-            returns.give(std::mem::take(&mut self.bytes));
+        if let (Some(returns), Memory::Buffer(bytes)) = (&self.returns, &mut self.bytes) {
+            returns.give(std::mem::take(bytes));
         }
     }
 }

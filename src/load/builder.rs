@@ -65,7 +65,7 @@ impl LoaderBuilder {
     /// The samples to deliver. Default: all of the dataset.
     #[must_use]
     pub fn range(mut self, samples: std::ops::Range<u64>) -> Self {
-        (self.settings.start, self.settings.end) = (samples.start, Some(samples.end));
+        (self.settings.start, self.settings.end) = (Some(samples.start), Some(samples.end));
         self
     }
 
@@ -75,6 +75,24 @@ impl LoaderBuilder {
     #[must_use]
     pub fn epochs(mut self, epochs: impl Into<Option<u64>>) -> Self {
         self.settings.epochs = epochs.into();
+        self
+    }
+
+    /// Delivers stored samples in an order that is drawn anew for each epoch from this seed. It is
+    /// found without a list, so a shuffled loader resumes like any other. Generated samples are
+    /// random as they are, and cannot be shuffled. Default no.
+    #[must_use]
+    pub fn shuffle(mut self, seed: impl Into<Option<u64>>) -> Self {
+        self.settings.shuffle = seed.into();
+        self
+    }
+
+    /// Delivers stored samples as they lie in a memory map, without a copy, where a batch is in one
+    /// raw shard and is delivered as it is stored, unshuffled; other batches are copied as always.
+    /// Such a batch keeps the map alive. A file that is changed under it changes with it. Default no.
+    #[must_use]
+    pub fn zero_copy(mut self, zero_copy: bool) -> Self {
+        self.settings.zero_copy = zero_copy;
         self
     }
 
@@ -138,12 +156,16 @@ impl LoaderBuilder {
     /// loading the model.
     pub fn build(self) -> Result<Loader> {
         let Self { inner, mut settings } = self;
-        settings.workers = settings.workers.or(inner.sessions());
-        let workers = settings.sessions(inner.threads())?;
+        let Some(generated) = &inner.generated else {
+            let workers = settings.sessions(1)?;
+            return settings.start_reading(&inner.stream, workers);
+        };
+        settings.workers = settings.workers.or(generated.sessions());
+        let workers = settings.sessions(generated.threads())?;
         settings.check(&inner.stream, workers)?;
         // Sessions load side by side: it is most of the time to the first batch.
         let sessions = thread::scope(|scope| {
-            let load = || scope.spawn(|| inner.generator());
+            let load = || scope.spawn(|| generated.generator());
             let loading: Vec<_> = (0..workers).map(|_| load()).collect();
             let joined = loading.into_iter().map(|thread| match thread.join() {
                 Ok(generator) => generator,

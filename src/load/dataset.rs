@@ -1,222 +1,173 @@
 //! Random access: any sample of a dataset by its index.
 
-use std::path::Path;
+use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::access::{Access, BlockMaker};
-use super::batch::Batch;
-use super::planner::{labels, latents};
+use super::batch::{Batch, Indices};
+use super::generated::{Generated, Options};
+use super::store::Store;
 use super::stream::Stream;
 use super::views::ViewAt;
-use crate::error::{Error, Kind, Result, ResultExt};
-use crate::generate::execution::{
-    Edit, Execution, Offers, Profile, ProfileKey, Rewrites, provider_names,
-};
-use crate::generate::{Builtin, Contract, Generator, output_shape, resolve};
-use crate::graph::Model;
-use crate::recipe::{BUILTIN_PREFIX, Digest, ModelRef, Recipe, Samples, stay_inside};
-use crate::runtime::{
-    Placement, Provider, ProviderOption, Runtime, Search, SessionOptions, check_precision,
-};
-use crate::sample::{BlockInputs, Plan, Sampler, Walks};
+use crate::error::{Error, Kind, Result};
+use crate::generate::execution::{Edit, Rewrites};
+use crate::recipe::{Digest, Dtype, OnBad, Output, Recipe, Views};
+use crate::sample::{BlockInputs, Plan, PlannedView};
 
-/// A generated dataset: what `ImageFolder` is to a folder.
+/// A dataset, generated or stored: what `ImageFolder` is to a folder.
 ///
 /// Cheap to clone; clones share model and sessions. Usable from any number of threads.
 #[derive(Debug, Clone)]
 pub struct Dataset(Arc<Inner>);
 
-/// Where and how a dataset's generator runs.
-#[derive(Debug, Clone, Default)]
-pub struct Options {
-    /// How to find ONNX Runtime.
-    pub search: Search,
-    /// Execution providers in order of preference; empty means the CPU.
-    pub providers: Vec<Provider>,
-    /// What is set on the providers.
-    pub provider_options: Vec<ProviderOption>,
-    /// Threads inside one generator call. Default what the [`Profile`] says that
-    /// [`Rewrites::Auto`] follows, or 1: more workers scale better than more threads.
-    pub threads: Option<usize>,
-    /// Edits of the generator's graph that are exact but for rounding. Default
-    /// [`Rewrites::Auto`]. With the provider they decide low bits of the generator's floats.
-    pub rewrites: Rewrites,
-    /// `key=value` settings put over the recipe.
-    pub settings: Vec<String>,
-}
-
 #[derive(Debug)]
 pub(super) struct Inner {
-    pub recipe: Recipe,
-    pub model: Model,
-    pub contract: Contract,
-    /// What sessions load.
-    pub execution: Execution,
-    pub offers: Offers,
-    /// What was measured here, if it is followed.
-    pub profile: Option<Profile>,
-    /// From latents to views; its generator is that of the execution.
+    /// `None` where nothing is generated.
+    pub generated: Option<Generated>,
+    /// From latents, or what is stored, to views.
     pub stream: Arc<Stream>,
-    pub options: Options,
-    runtime: &'static Runtime,
-    /// The session of random access and the block it made last.
+    /// How it was asked for.
+    name: String,
+    /// The last sample is not known, or need not be.
+    endless: bool,
+    /// What random access reads or makes with, and the block it made last.
     access: Mutex<Option<Access>>,
 }
 
+/// Stored images that are put among generated ones.
+pub struct Mixed<'a> {
+    /// What tells them from others.
+    pub identity: blake3::Hash,
+    /// Opens them as 8-bit images of the generator's `[C, H, W]`, one a sample.
+    pub open: Box<dyn FnOnce([usize; 3], &Recipe) -> Result<Arc<dyn Store>> + 'a>,
+}
+
+impl fmt::Debug for Mixed<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Mixed").field("identity", &self.identity).finish_non_exhaustive()
+    }
+}
+
+/// How stored images become views.
+#[derive(Debug, Clone)]
+pub enum StoredViews {
+    /// What is stored is delivered.
+    AsStored,
+    /// Views are made of stored 8-bit images.
+    Drawn {
+        /// Seeds the pixel operations.
+        seed: u64,
+        /// What is made of each sample.
+        views: Views,
+        /// What is delivered.
+        output: Output,
+    },
+}
+
 impl Dataset {
-    /// Opens a recipe: a path, or `builtin:NAME`.
-    ///
-    /// # Errors
-    /// [`Kind::Io`], [`Kind::Recipe`] or [`Kind::Model`] for files that cannot be read or do not
-    /// fit each other, [`Kind::Runtime`] if ONNX Runtime is not there.
-    pub fn open(recipe: impl AsRef<Path>) -> Result<Self> {
-        Self::open_with(recipe, Options::default())
-    }
-
-    /// As [`Dataset::open`], with options.
+    /// A dataset of a recipe that was read or written elsewhere; `mixed` for one with `[mix]`.
     ///
     /// # Errors
     /// As [`Dataset::open`].
-    pub fn open_with(recipe: impl AsRef<Path>, options: Options) -> Result<Self> {
-        let file = recipe.as_ref();
-        let recipe = read_recipe(file, &options.settings)?;
-        Self::from_recipe(recipe, options).map_err(|error| match error.kind() {
-            // What recipe and model disagree about, the recipe can mend.
-            Kind::Recipe | Kind::Limit => error.at(file.display()),
-            _ => error,
-        })
+    ///
+    /// # Panics
+    /// If `mixed` is there without `[mix]`, or the other way round.
+    pub fn of_generator(
+        recipe: Recipe,
+        options: Options,
+        mixed: Option<Mixed<'_>>,
+    ) -> Result<Self> {
+        assert_eq!(recipe.mix.is_some(), mixed.is_some(), "images for [mix]");
+        let identity = |hasher: &mut blake3::Hasher| {
+            if let Some(mixed) = &mixed {
+                hasher.update(mixed.identity.as_bytes());
+            }
+        };
+        let (generated, mut stream) = Generated::open(recipe, options, identity)?;
+        let recipe = generated.recipe();
+        if let (Some(mix), Some(mixed)) = (&recipe.mix, mixed) {
+            let image = generated.contract().image;
+            let store = (mixed.open)([image.channels, image.height, image.width], recipe)?;
+            stream = stream.mixed(recipe, mix, store)?;
+        }
+        let (name, endless) = (recipe.name.clone(), recipe.samples.finite().is_none());
+        Ok(Self::new(Some(generated), stream, name, endless))
     }
 
-    /// A dataset of a recipe that was read or written elsewhere.
+    /// A dataset of stored samples.
     ///
     /// # Errors
-    /// As [`Dataset::open`].
-    pub fn from_recipe(mut recipe: Recipe, options: Options) -> Result<Self> {
-        let model = read_model(&recipe)?;
-        check_precision(&options.providers, recipe.generator.precision)?;
-        let providers = options.providers.clone();
-        let runtime = Runtime::open(&Search { providers, ..options.search.clone() })?;
-        let contract = resolve(&mut recipe, &model, &mut |recipe, inputs, batch, output| {
-            output_shape(runtime, &model, recipe, inputs, batch, output)
-        })?;
-        let walks = Walks::read(&recipe)?;
-        let digest = recipe.digest(|hasher| {
-            model.hash_into(hasher)?;
-            walks.hash_into(hasher);
-            Ok(())
-        })?;
-        let sampler = Sampler::with_walks(&recipe, &contract.input_shapes(), &walks)?;
-        let (offers, profile, edits) =
-            choose(&model, &contract, &recipe, &sampler, runtime, &options)?;
-        let execution = offers.carry_out(&model, &contract, &edits)?;
-        let stream = Arc::new(Stream::new(&recipe, &execution.contract, digest, sampler)?);
-        Ok(Self(Arc::new(Inner {
-            recipe,
-            model,
-            contract,
-            execution,
-            offers,
-            profile,
-            stream,
-            options,
-            runtime,
-            access: Mutex::new(None),
-        })))
+    /// [`Kind::Recipe`] if the views do not fit what is stored.
+    pub fn of_store(
+        name: &str,
+        store: Arc<dyn Store>,
+        on_bad: OnBad,
+        digest: Digest,
+        views: StoredViews,
+    ) -> Result<Self> {
+        let stream = match views {
+            StoredViews::AsStored => Stream::as_stored(store, on_bad, digest)?,
+            StoredViews::Drawn { seed, views, output } => {
+                Stream::of_stored_rows(store, on_bad, digest, seed, &views, &output)?
+            }
+        };
+        Ok(Self::new(None, stream, name.to_owned(), false))
+    }
+
+    fn new(generated: Option<Generated>, stream: Stream, name: String, endless: bool) -> Self {
+        let stream = Arc::new(stream);
+        Self(Arc::new(Inner { generated, stream, name, endless, access: Mutex::new(None) }))
     }
 
     pub(super) fn inner(&self) -> Arc<Inner> {
         Arc::clone(&self.0)
     }
 
-    /// The recipe, with everything filled in that the model says.
-    #[must_use]
-    pub fn recipe(&self) -> &Recipe {
-        &self.0.recipe
-    }
-
-    /// The model.
-    #[must_use]
-    pub fn model(&self) -> &Model {
-        &self.0.model
-    }
-
-    /// What the model's inputs and outputs mean.
-    #[must_use]
-    pub fn contract(&self) -> &Contract {
-        &self.0.contract
-    }
-
-    /// The edits of its graph that its generator is executed with, in the order in which they are
-    /// carried out.
-    #[must_use]
-    pub fn rewrites(&self) -> &[Edit] {
-        &self.0.execution.edits
-    }
-
-    /// All edits that fit its generator's graph.
-    #[must_use]
-    pub fn offers(&self) -> &Offers {
-        &self.0.offers
-    }
-
-    /// What was measured for this generator on this machine, if it is followed.
-    #[must_use]
-    pub fn profile(&self) -> Option<&Profile> {
-        self.0.profile.as_ref()
-    }
-
-    /// What the profile of this generator on this machine is found by.
+    /// The generator's side of the dataset.
     ///
     /// # Errors
-    /// Those of reading the model's files.
-    pub fn profile_key(&self) -> Result<ProfileKey> {
-        let Inner { model, runtime, options, recipe, offers, .. } = &*self.0;
-        offers.key(model, runtime, &options.providers, recipe.generator.precision)
+    /// [`Kind::Argument`] for a dataset of stored images.
+    pub fn generated(&self) -> Result<&Generated> {
+        self.0.generated.as_ref().ok_or_else(|| {
+            Error::new(Kind::Argument, format!("`{}` has no generator", self.0.name))
+                .help("its images are stored; this needs a recipe with [generator]")
+        })
+    }
+
+    /// Whether its images are read, all of them.
+    #[must_use]
+    pub fn is_stored(&self) -> bool {
+        self.0.stream.is_stored()
+    }
+
+    /// Its name, for people.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.0.name
     }
 
     /// The same dataset, executed with exactly these edits.
     ///
     /// # Errors
-    /// Those of [`Offers::carry_out`].
+    /// Those of [`Dataset::generated`], of [`Offers::carry_out`], and, for a recipe with `[mix]`,
+    /// [`Kind::Argument`].
+    ///
+    /// [`Offers::carry_out`]: crate::generate::execution::Offers::carry_out
     pub fn executed_with(&self, edits: &[Edit]) -> Result<Self> {
-        let Inner { recipe, options, .. } = &*self.0;
+        let generated = self.generated()?;
         let options = Options {
             rewrites: Rewrites::exactly(edits),
-            threads: Some(self.0.threads()),
-            ..options.clone()
+            threads: Some(generated.threads()),
+            ..generated.options().clone()
         };
-        Self::from_recipe(recipe.clone(), options)
-    }
-
-    /// A dataset of another recipe, run in the same way.
-    ///
-    /// # Errors
-    /// As [`Dataset::open`].
-    pub fn with_recipe(&self, recipe: Recipe) -> Result<Self> {
-        Self::from_recipe(recipe, self.0.options.clone())
-    }
-
-    /// The providers that it runs on, by name, in order of preference.
-    #[must_use]
-    pub fn providers(&self) -> Vec<String> {
-        provider_names(&self.0.options.providers)
-    }
-
-    /// Threads inside one generator call.
-    #[must_use]
-    pub fn threads(&self) -> usize {
-        self.0.threads()
+        // What is compared is the generator: real images among its own would blur it.
+        let recipe = Recipe { mix: None, ..generated.recipe().clone() };
+        Self::of_generator(recipe, options, None)
     }
 
     /// A session and its views, for measuring.
     pub(crate) fn block_maker(&self) -> Result<BlockMaker> {
-        Ok(BlockMaker::new(self.0.generator()?, &self.0.stream))
-    }
-
-    /// The ONNX Runtime that it runs on.
-    #[must_use]
-    pub fn runtime(&self) -> &'static Runtime {
-        self.0.runtime
+        Ok(BlockMaker::new(self.generated()?.generator()?, &self.0.stream))
     }
 
     /// The dataset's identity.
@@ -228,19 +179,53 @@ impl Dataset {
     /// How many samples there are; `None` if there is no end.
     #[must_use]
     pub fn len(&self) -> Option<u64> {
-        self.0.recipe.samples.finite()
+        let Stream { start, end, .. } = &*self.0.stream;
+        (!self.0.endless).then(|| end - start)
     }
 
-    /// Never: a recipe has at least one sample.
+    /// The indices of its samples. They begin at 0 unless shards of a part were opened.
+    #[must_use]
+    pub fn range(&self) -> std::ops::Range<u64> {
+        self.0.stream.start..self.0.stream.end
+    }
+
+    /// Whether there is no sample.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.0.recipe.samples == Samples::Finite(0)
+        self.range().is_empty()
     }
 
     /// Bytes of one delivered sample, all views of all groups together.
     #[must_use]
     pub fn sample_bytes(&self) -> usize {
         self.0.stream.sample_bytes()
+    }
+
+    /// Whether views differ from what is generated or stored: anything is drawn for them.
+    #[must_use]
+    pub fn draws(&self) -> bool {
+        let stream = &self.0.stream;
+        let moved = |generated: &Generated| {
+            generated.recipe().views.groups.iter().any(|group| !group.latent.is_empty())
+        };
+        stream.groups.iter().any(|group| group.drawn)
+            || self.0.generated.as_ref().is_some_and(moved)
+    }
+
+    /// Views of a sample, all groups together.
+    #[must_use]
+    pub fn views(&self) -> usize {
+        self.0.stream.views()
+    }
+
+    /// The delivered images of each group of views of one sample: name, `[V, C, H, W]`, and type.
+    #[must_use]
+    pub fn groups(&self) -> Vec<(String, [usize; 4], Dtype)> {
+        let one = |group: &super::views::ViewGroup| {
+            let f = &group.format;
+            (group.name.to_string(), [f.views, f.channels, f.height, f.width], f.dtype)
+        };
+        self.0.stream.groups.iter().map(one).collect()
     }
 
     /// Everything that is drawn for sample `index` in the first epoch, without making its images.
@@ -259,7 +244,12 @@ impl Dataset {
         self.check_index(index)?;
         let stream = &self.0.stream;
         let source = stream.echo.source(index);
-        let mut plan = stream.sampler.plan(source.index, epoch);
+        let mut plan = match &stream.sampler {
+            Some(sampler) if stream.stored_number(index).is_none() => {
+                sampler.plan(source.index, epoch)
+            }
+            _ => self.plan_of_stored(index)?,
+        };
         (plan.index, plan.echo) = (index, source.echo);
         let drawn = stream.echo.pixels_of(index);
         for &ViewAt { group, view, number } in stream.views_of_row.iter().flatten() {
@@ -292,156 +282,68 @@ impl Dataset {
         let mut guard = inner.access.lock().unwrap_or_else(PoisonError::into_inner);
         let access = match &mut *guard {
             Some(access) => access,
-            empty => empty.insert(Access::new(inner.generator()?, stream)),
+            empty => {
+                let generator = inner.generated.as_ref().map(Generated::generator).transpose()?;
+                empty.insert(Access::new(generator, stream))
+            }
         };
         let images = access.get(stream, index, epoch)?;
         drop(guard);
-        let index = index..index + 1;
+        let one = index..index + 1;
         Ok(Batch {
             epoch,
             echo: stream.echo,
             images,
-            labels: labels(stream, &index),
-            latents: Some(latents(stream, epoch, &index)),
-            index,
+            labels: stream.labels(one.clone())?,
+            latents: Some(stream.latents(epoch, one.clone())?),
+            index: Indices::Run(one.clone()),
+            positions: one,
         })
     }
 
-    /// A generator like those of the loader's workers, for measuring its bare speed.
-    ///
-    /// # Errors
-    /// Those of loading the model.
-    pub fn generator(&self) -> Result<Generator> {
-        self.0.generator()
-    }
-
-    /// What runs where: the provider of each node of the generator, as a worker's session has it.
-    ///
-    /// # Errors
-    /// Those of loading the model.
-    pub fn placements(&self) -> Result<Vec<Placement>> {
-        let inner = &self.0;
-        let options = SessionOptions { placements: true, ..inner.session_options() };
-        inner.open_generator(&options)?.placements()
+    /// A stored sample has a label, and views that are drawn.
+    fn plan_of_stored(&self, index: u64) -> Result<Plan> {
+        let stream = &self.0.stream;
+        let label =
+            stream.labels(std::iter::once(index))?.and_then(|labels| labels.first().copied());
+        let groups = stream.groups.iter().enumerate();
+        let view =
+            |group| PlannedView { group, neighbour: None, latent: Vec::new(), pixel: Vec::new() };
+        Ok(Plan {
+            index,
+            source: index,
+            echo: 0,
+            label: label.and_then(|label| u32::try_from(label).ok()),
+            inputs: Vec::new(),
+            views: groups
+                .flat_map(|(group, of)| std::iter::repeat_n(view(group), of.format.views))
+                .collect(),
+        })
     }
 
     /// What one generator call is fed for the block that holds sample `index`.
+    ///
+    /// # Panics
+    /// If there is no generator.
     #[must_use]
     pub fn block_inputs(&self, index: u64) -> BlockInputs {
         let stream = &self.0.stream;
         let first = index / u64::from(stream.block) * u64::from(stream.block);
         let mut inputs = BlockInputs::default();
-        stream.sampler.fill(stream.echo.source(first).index, stream.block, 0, &mut inputs);
+        stream.fill(stream.echo.source(first).index, 0, &mut inputs);
         inputs
     }
 
     fn check_index(&self, index: u64) -> Result<()> {
-        let end = self.0.recipe.samples.end();
-        if index < end {
+        let range = self.range();
+        if range.contains(&index) {
             return Ok(());
         }
+        let n = range.end - range.start;
+        let (first, last) = (range.start, range.end.saturating_sub(1));
         Err(Error::new(
             Kind::Argument,
-            format!("there is no sample {index}: the dataset has {end} (0 to {})", end - 1),
+            format!("there is no sample {index}: the dataset has {n} ({first} to {last})"),
         ))
-    }
-}
-
-impl Inner {
-    /// Threads inside one generator call.
-    pub fn threads(&self) -> usize {
-        let measured = || self.profile.as_ref().map_or(1, |profile| profile.threads);
-        self.options.threads.unwrap_or_else(measured)
-    }
-
-    /// Sessions of a loader, where something was measured.
-    pub fn sessions(&self) -> Option<usize> {
-        self.profile.as_ref().map(|profile| profile.sessions)
-    }
-
-    pub fn generator(&self) -> Result<Generator> {
-        self.open_generator(&self.session_options())
-    }
-
-    fn open_generator(&self, options: &SessionOptions) -> Result<Generator> {
-        let Execution { contract, .. } = &self.execution;
-        let model = self.execution.model(&self.model);
-        Generator::open(self.runtime, model, contract, rows(&self.recipe), options)
-    }
-
-    fn session_options(&self) -> SessionOptions {
-        SessionOptions {
-            providers: self.options.providers.clone(),
-            provider_options: self.options.provider_options.clone(),
-            threads: self.threads(),
-            precision: self.recipe.generator.precision,
-            say: self.options.search.say,
-            ..SessionOptions::default()
-        }
-    }
-}
-
-/// Rows of one block: samples × views.
-fn rows(recipe: &Recipe) -> usize {
-    recipe.generator.block as usize * recipe.views.rows() as usize
-}
-
-/// What fits the model, the profile that is followed, and the edits to carry out.
-fn choose(
-    model: &Model,
-    contract: &Contract,
-    recipe: &Recipe,
-    sampler: &Sampler,
-    runtime: &Runtime,
-    options: &Options,
-) -> Result<(Offers, Option<Profile>, Vec<Edit>)> {
-    let mut block = BlockInputs::default();
-    sampler.fill(0, 1, 0, &mut block);
-    let offers = Offers::of(model, contract, recipe, rows(recipe), &block)?;
-    let profile = match options.rewrites {
-        Rewrites::Auto => Profile::load(&offers.key(
-            model,
-            runtime,
-            &options.providers,
-            recipe.generator.precision,
-        )?)?,
-        Rewrites::None | Rewrites::Only(_) => None,
-    };
-    let provider = options.providers.first().copied().unwrap_or(Provider::Cpu);
-    let edits = offers.choose(&options.rewrites, profile.as_ref(), provider.name())?;
-    Ok((offers, profile, edits))
-}
-
-/// Reads `builtin:NAME` or a recipe file, with `key=value` settings put over it.
-///
-/// # Errors
-/// [`Kind::Io`] or [`Kind::Recipe`].
-pub fn read_recipe(recipe: &Path, settings: &[String]) -> Result<Recipe> {
-    let name = recipe.to_str().and_then(|text| text.strip_prefix(BUILTIN_PREFIX));
-    let Some(name) = name else {
-        return Recipe::read_with(recipe, settings);
-    };
-    let builtin = Builtin::find(name)?;
-    let file = format!("{BUILTIN_PREFIX}{name}");
-    let mut recipe = Recipe::parse_with(builtin.recipe, &file, name, Path::new("."), settings)?;
-    recipe.generator.model = ModelRef::Builtin(name.to_owned());
-    Ok(recipe)
-}
-
-/// Reads the model that a recipe names, from inside the recipe's folder only.
-///
-/// # Errors
-/// [`Kind::Io`], [`Kind::Model`] or [`Kind::Limit`] as [`Model::read`]; [`Kind::Recipe`] if it
-/// lies outside.
-pub fn read_model(recipe: &Recipe) -> Result<Model> {
-    match (&recipe.generator.model, recipe.model_path()) {
-        (ModelRef::File(_), Some(path)) => {
-            stay_inside(&recipe.folder, &path, "the model", "generator.model")?;
-            Model::read(&path).at(|| "generator.model")
-        }
-        (ModelRef::Builtin(name), _) => {
-            Model::from_bytes(&format!("{BUILTIN_PREFIX}{name}"), Builtin::find(name)?.bytes())
-        }
-        (ModelRef::File(_), None) => unreachable!("a file has a path"),
     }
 }

@@ -34,7 +34,7 @@ impl SampleDigests {
 
     /// Adds the samples of a batch.
     pub fn add(&mut self, batch: &Batch) {
-        for (i, index) in batch.index().enumerate() {
+        for (i, index) in batch.index().into_iter().enumerate() {
             let mut hasher = blake3::Hasher::new();
             for images in batch.groups() {
                 hasher.update(images.sample_bytes(i));

@@ -125,7 +125,15 @@ fn fillers(stream: &Stream, job: &Job) -> Vec<Piece> {
             super::pool::aligned(count * group.format.sample_bytes())
         };
         let out = stream.groups.iter().map(out).collect();
-        Piece { sequence: 0, samples, offset: 0, out, error: None }
+        Piece {
+            sequence: 0,
+            samples,
+            offset: 0,
+            out,
+            error: None,
+            order: None,
+            skipped: Vec::new(),
+        }
     };
     gaps.into_iter().map(filler).collect()
 }

@@ -7,11 +7,11 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use bytes::BytesMut;
+use bytes::{Bytes, BytesMut};
 use crossbeam::channel::{Receiver, RecvTimeoutError};
 use tracing::field::Empty;
 
-use super::batch::{Batch, Images, Latents};
+use super::batch::{Batch, Images, Indices, Latents, Memory};
 use super::messages::{Context, Event};
 use super::monitor::Monitor;
 use super::pool::Returns;
@@ -32,6 +32,8 @@ struct Pending {
     returns: Vec<Returns>,
     labels: Option<Vec<i64>>,
     latents: Option<Latents>,
+    order: Option<Arc<[u64]>>,
+    mapped: Option<Vec<Bytes>>,
     parts: Vec<Part>,
     missing: usize,
     /// The failure nearest to the batch's beginning, and where that is.
@@ -44,6 +46,7 @@ struct Part {
     offset: usize,
     samples: usize,
     bytes: Vec<BytesMut>,
+    skipped: Vec<(u64, Error)>,
 }
 
 /// Batches in order. Ends after the last one, or after the first error.
@@ -64,7 +67,20 @@ pub struct Loader {
     prefetch: usize,
     /// Whether the last batch was not ready when it was asked for.
     held_up: bool,
+    skipped: Skipped,
 }
+
+/// Samples that were left out because they could not be read.
+#[derive(Debug, Default)]
+pub struct Skipped {
+    /// How many there were.
+    pub count: u64,
+    /// The errors of the first few, which name file and sample.
+    pub first: Vec<Error>,
+}
+
+/// Samples left out that are remembered by name.
+const MAX_NAMED: usize = 100;
 
 /// The batches under way, oldest first.
 #[derive(Debug, Default)]
@@ -78,7 +94,7 @@ struct InOrder {
 impl InOrder {
     fn take(&mut self, event: Event) {
         match event {
-            Event::Opened { epoch, step, returns, labels, latents } => {
+            Event::Opened { epoch, step, returns, labels, latents, order, mapped } => {
                 let missing = usize::try_from(step.range.end - step.range.start).unwrap_or(0);
                 let parts = Vec::new();
                 self.pending.push_back(Pending {
@@ -87,14 +103,16 @@ impl InOrder {
                     returns,
                     labels,
                     latents,
+                    order,
+                    mapped,
                     parts,
                     missing,
                     error: None,
                 });
             }
-            Event::Part { sequence, offset, samples, bytes } => {
+            Event::Part { sequence, offset, samples, bytes, skipped } => {
                 if let Some(pending) = self.get(sequence) {
-                    pending.parts.push(Part { offset, samples, bytes });
+                    pending.parts.push(Part { offset, samples, bytes, skipped });
                 }
             }
             Event::Failed { sequence, offset, error } => {
@@ -148,7 +166,14 @@ impl Loader {
             state,
             prefetch,
             held_up: false,
+            skipped: Skipped::default(),
         }
+    }
+
+    /// What was left out so far, where the recipe says `on-bad = "skip"`.
+    #[must_use]
+    pub fn skipped(&self) -> &Skipped {
+        &self.skipped
     }
 
     /// Where this loader is. Counts batches that were handed out.
@@ -223,40 +248,60 @@ impl Loader {
     }
 
     fn hand_out(&mut self, pending: Pending) -> Result<Batch> {
-        let Pending { epoch, step, returns, labels, latents, mut parts, error, .. } = pending;
+        let Pending {
+            epoch, step, returns, labels, latents, order, mapped, mut parts, error, ..
+        } = pending;
         if let Some((_, error)) = error {
             return Err(error);
         }
         parts.sort_unstable_by_key(|part| part.offset);
-        let mut parts = parts.into_iter().map(|part| part.bytes);
-        let mut buffers = parts.next().unwrap_or_default();
-        for part in parts {
-            for (bytes, part) in buffers.iter_mut().zip(part) {
-                debug_assert_eq!(
-                    bytes.as_ptr().wrapping_add(bytes.len()),
-                    part.as_ptr(),
-                    "no copy"
-                );
-                bytes.unsplit(part);
-            }
-        }
+        let skipped = parts.iter_mut().flat_map(|part| std::mem::take(&mut part.skipped)).collect();
+        let stream = Arc::clone(&self.context.stream);
         let samples = step.range.end - step.range.start;
+        let whole = usize::try_from(samples).unwrap_or(usize::MAX);
+        let memories: Vec<Memory> = match mapped {
+            Some(mapped) => mapped.into_iter().map(Memory::Mapped).collect(),
+            None => joined(parts).into_iter().map(Memory::Buffer).collect(),
+        };
+        let groups = memories.into_iter().zip(&stream.groups).zip(returns);
+        let images = groups
+            .map(|((bytes, group), returns)| Images::new(bytes, group, whole, Some(returns)))
+            .collect();
         (self.state.epoch, self.state.next) = self.passes.after(epoch, &step);
-        let images = samples * self.context.stream.views() as u64;
-        let unique = self.context.stream.first_times(epoch, &step.range);
-        self.context.counters.delivered(samples, unique, images);
-        let samples_here = usize::try_from(samples).unwrap_or(usize::MAX);
-        let groups = buffers.into_iter().zip(&self.context.stream.groups).zip(returns);
-        let images = groups.map(|((bytes, group), returns)| {
-            Images::new(bytes, group, samples_here, Some(returns))
-        });
-        let images = images.collect();
+        let index = match order {
+            Some(order) => Indices::Each(order.to_vec()),
+            None => Indices::Run(step.range.clone()),
+        };
+        let (positions, echo) = (step.range, stream.echo);
+        let mut batch = Batch { index, positions, epoch, echo, images, labels, latents };
+        self.leave_out(&mut batch, skipped);
+        let left = batch.len() as u64;
+        let unique = stream.first_times(epoch, &batch.positions).min(left);
+        let images = left * stream.views() as u64;
+        self.context.counters.delivered(left, unique, images);
         self.context.credits.give(samples);
         if self.held_up {
             self.context.credits.wake();
         }
-        let echo = self.context.stream.echo;
-        Ok(Batch { index: step.range, epoch, echo, images, labels, latents })
+        Ok(batch)
+    }
+
+    /// Takes samples that could not be read out of a batch, and remembers which.
+    fn leave_out(&mut self, batch: &mut Batch, skipped: Vec<(u64, Error)>) {
+        if skipped.is_empty() {
+            return;
+        }
+        let mut places = Vec::with_capacity(skipped.len());
+        for (position, error) in skipped {
+            tracing::warn!(position, %error, "a sample is left out");
+            places.push(usize::try_from(position - batch.positions.start).unwrap_or(usize::MAX));
+            self.skipped.count += 1;
+            if self.skipped.first.len() < MAX_NAMED {
+                self.skipped.first.push(error);
+            }
+        }
+        places.sort_unstable();
+        batch.remove(&places);
     }
 
     /// Counts the last step also where nothing of it was left for this rank, so that all ranks say
@@ -291,9 +336,17 @@ impl Iterator for Loader {
 
     fn next(&mut self) -> Option<Self::Item> {
         let span = tracing::debug_span!("batch", start = Empty, end = Empty, epoch = Empty);
-        let batch = span.in_scope(|| self.wait().map(|pending| self.hand_out(pending?)));
+        let batch = span.in_scope(|| {
+            loop {
+                let batch = self.wait().map(|pending| self.hand_out(pending?));
+                // Nothing may be left of a batch of samples that cannot be read.
+                if !matches!(&batch, Some(Ok(batch)) if batch.is_empty()) {
+                    break batch;
+                }
+            }
+        });
         if let Some(Ok(batch)) = &batch {
-            let Range { start, end } = batch.index();
+            let Range { start, end } = batch.positions();
             span.record("start", start).record("end", end).record("epoch", batch.epoch());
         }
         if batch.is_none() && self.events.is_some() {
@@ -304,6 +357,19 @@ impl Iterator for Loader {
         }
         batch
     }
+}
+
+/// The buffers of a batch, of the parts that they were cut into.
+fn joined(parts: Vec<Part>) -> Vec<BytesMut> {
+    let mut parts = parts.into_iter().map(|part| part.bytes);
+    let mut buffers = parts.next().unwrap_or_default();
+    for part in parts {
+        for (bytes, part) in buffers.iter_mut().zip(part) {
+            debug_assert_eq!(bytes.as_ptr().wrapping_add(bytes.len()), part.as_ptr(), "no copy");
+            bytes.unsplit(part);
+        }
+    }
+    buffers
 }
 
 impl std::iter::FusedIterator for Loader {}

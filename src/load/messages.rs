@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use bytes::BytesMut;
+use bytes::{Bytes, BytesMut};
 
 use super::batch::Latents;
 use super::counters::Counters;
@@ -26,6 +26,10 @@ pub(super) struct Context {
     /// Samples that the consumer has taken.
     pub credits: Credits,
     pub counters: Arc<Counters>,
+    /// The seed of the order in which samples are delivered, if that is shuffled.
+    pub shuffle: Option<u64>,
+    /// Whether batches are delivered as they lie in memory, where they do.
+    pub zero_copy: bool,
     /// Blocks that wait for an echo, if the recipe has echoes.
     pub replay: Option<Arc<Replay>>,
 }
@@ -58,6 +62,8 @@ pub(super) enum Origin {
     Drawn(BlockInputs),
     /// An earlier one, whose outcome was kept.
     Kept(Kept),
+    /// Nothing but what is stored.
+    Stored,
 }
 
 /// Consecutive samples of a block that go to consecutive places in one batch.
@@ -72,6 +78,23 @@ pub(super) struct Piece {
     pub out: Vec<BytesMut>,
     /// The first of its images that may not be delivered.
     pub error: Option<Error>,
+    /// What is delivered at each place of the batch, if that is not the sample of that number.
+    pub order: Option<Arc<[u64]>>,
+    /// Places of samples that are left out, and why.
+    pub skipped: Vec<(u64, Error)>,
+}
+
+impl Piece {
+    /// The index of the sample that is delivered at a position of the stream.
+    pub fn index(&self, position: u64) -> u64 {
+        match &self.order {
+            None => position,
+            Some(order) => {
+                let at = usize::try_from(position - self.samples.start).unwrap_or(usize::MAX);
+                order[self.offset + at]
+            }
+        }
+    }
 }
 
 /// What the stages tell the consumer.
@@ -84,9 +107,19 @@ pub(super) enum Event {
         returns: Vec<Returns>,
         labels: Option<Vec<i64>>,
         latents: Option<Latents>,
+        /// As [`Piece::order`].
+        order: Option<Arc<[u64]>>,
+        /// Its images, where they are delivered as they lie in memory.
+        mapped: Option<Vec<Bytes>>,
     },
     /// A part of a batch is made; `offset` in samples, `bytes` for each group of views.
-    Part { sequence: u64, offset: usize, samples: usize, bytes: Vec<BytesMut> },
+    Part {
+        sequence: u64,
+        offset: usize,
+        samples: usize,
+        bytes: Vec<BytesMut>,
+        skipped: Vec<(u64, Error)>,
+    },
     /// A block could not be made. Its images would go to this batch from `offset` on.
     Failed { sequence: u64, offset: usize, error: Error },
     /// Every batch has been planned.

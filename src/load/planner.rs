@@ -5,7 +5,7 @@ use std::iter::Peekable;
 use std::ops::Range;
 use std::sync::Arc;
 
-use bytes::BytesMut;
+use bytes::{Bytes, BytesMut};
 use crossbeam::channel::{Receiver, Sender};
 
 use super::batch::Latents;
@@ -15,9 +15,9 @@ use super::messages::{Context, Event, Job, Origin, Piece};
 use super::pool::Pool;
 use super::shares::{Passes, Step};
 use super::state::State;
-use super::stream::Stream;
 use super::views::ViewGroup;
-use crate::sample::{BlockInputs, Source};
+use crate::error::Result;
+use crate::sample::{BlockInputs, Order, Source};
 
 /// A piece before it has memory.
 #[derive(Debug, Clone)]
@@ -32,8 +32,10 @@ struct Cut {
 #[derive(Debug)]
 struct Open {
     sequence: u64,
-    /// What is not cut off yet of each group's buffer.
+    /// What is not cut off yet of each group's buffer; none where nothing is copied.
     rest: Vec<BytesMut>,
+    /// As [`Piece::order`].
+    order: Option<Arc<[u64]>>,
 }
 
 pub(super) struct Planner {
@@ -131,21 +133,35 @@ impl Planner {
         for cut in group {
             if open.as_ref().is_none_or(|open| open.sequence != cut.sequence) {
                 let samples = usize::try_from(length(&cut.step.range)).ok()?;
+                let order = self.order(cut.epoch, &cut.step.range);
+                let told = self.describe(&cut, order.as_deref(), want_latents);
+                let (labels, latents, mapped, error) = match told {
+                    Ok((labels, latents, mapped)) => (labels, latents, mapped, None),
+                    Err(error) => (None, None, None, Some(error)),
+                };
                 let take = |(pool, group): (&Pool, &ViewGroup)| {
                     pool.take(samples * group.format.sample_bytes())
                 };
-                let rest = self.pools.iter().zip(&stream.groups).map(take).collect();
-                *open = Some(Open { sequence: cut.sequence, rest });
+                let rest = match mapped {
+                    Some(_) => Vec::new(),
+                    None => self.pools.iter().zip(&stream.groups).map(take).collect(),
+                };
+                *open = Some(Open { sequence: cut.sequence, rest, order: order.clone() });
                 self.tell(Event::Opened {
                     epoch: cut.epoch,
                     step: cut.step.clone(),
                     returns: self.pools.iter().map(Pool::returns).collect(),
-                    labels: labels(stream, &cut.step.range),
-                    latents: want_latents.then(|| latents(stream, cut.epoch, &cut.step.range)),
+                    labels,
+                    latents,
+                    order,
+                    mapped,
                 })?;
+                if let Some(error) = error {
+                    self.tell(Event::Failed { sequence: cut.sequence, offset: 0, error })?;
+                }
             }
             let samples = usize::try_from(length(&cut.samples)).ok()?;
-            let rest = &mut open.as_mut()?.rest;
+            let Open { rest, order, .. } = open.as_mut()?;
             let cut_off = |(rest, group): (&mut BytesMut, &ViewGroup)| {
                 let tail = rest.split_off(samples * group.format.sample_bytes());
                 std::mem::replace(rest, tail)
@@ -153,15 +169,64 @@ impl Planner {
             let out = rest.iter_mut().zip(&stream.groups).map(cut_off).collect();
             let offset = usize::try_from(cut.samples.start - cut.step.range.start).ok()?;
             let (sequence, samples) = (cut.sequence, cut.samples);
-            pieces.push(Piece { sequence, samples, offset, out, error: None });
+            let order = order.clone();
+            pieces.push(Piece {
+                sequence,
+                samples,
+                offset,
+                out,
+                error: None,
+                order,
+                skipped: Vec::new(),
+            });
         }
         Some(Job { epoch, first, source, origin, pieces })
+    }
+
+    /// What stands at each position of `range`, if that is shuffled.
+    fn order(&self, epoch: u64, range: &Range<u64>) -> Option<Arc<[u64]>> {
+        let seed = self.context.shuffle?;
+        let Range { start, end } = self.passes.samples;
+        let order = Order::new(seed, epoch, end - start);
+        Some(range.clone().map(|at| start + order.get(at - start)).collect())
+    }
+
+    /// What the consumer is told of a batch before its images are made.
+    #[allow(clippy::type_complexity, reason = "three things that may be wanted")]
+    fn describe(
+        &self,
+        cut: &Cut,
+        order: Option<&[u64]>,
+        want_latents: bool,
+    ) -> Result<(Option<Vec<i64>>, Option<Latents>, Option<Vec<Bytes>>)> {
+        let stream = &self.context.stream;
+        let indices = || {
+            let (run, each) = match order {
+                Some(order) => (0..0, order),
+                None => (cut.step.range.clone(), &[][..]),
+            };
+            run.chain(each.iter().copied())
+        };
+        let latents = match want_latents {
+            true => Some(stream.latents(cut.epoch, indices())?),
+            false => None,
+        };
+        let mapped = match &stream.stored {
+            Some(stored) if self.context.zero_copy && order.is_none() => {
+                stored.mapped(&cut.step.range)?
+            }
+            _ => None,
+        };
+        Ok((stream.labels(indices())?, latents, mapped))
     }
 
     /// What is to be delivered of `source`: what was kept of it, or what its inputs will give.
     /// Blocks are planned in order, so one that is found here cannot leave before it is delivered.
     fn origin(&self, epoch: u64, source: Source) -> Origin {
         let stream = &self.context.stream;
+        if stream.is_stored() {
+            return Origin::Stored;
+        }
         if let Some(replay) = &self.context.replay
             && let Some(kept) =
                 replay.find(key(replay.keep(), epoch, source), stream.echo.is_last(source))
@@ -169,31 +234,9 @@ impl Planner {
             return Origin::Kept(kept);
         }
         let mut inputs = self.used.try_recv().unwrap_or_default();
-        stream.sampler.fill(source.index, stream.block, epoch, &mut inputs);
+        stream.fill(source.index, epoch, &mut inputs);
         Origin::Drawn(inputs)
     }
-}
-
-/// The labels of some samples; cheap enough to be drawn again where they are needed.
-pub(super) fn labels(stream: &Stream, index: &Range<u64>) -> Option<Vec<i64>> {
-    let label = |i| stream.sampler.label(stream.echo.source(i).index);
-    index.clone().map(|i| label(i).map(i64::from)).collect()
-}
-
-/// The latents of every view of some samples: `[samples, V, Z]`.
-pub(super) fn latents(stream: &Stream, epoch: u64, index: &Range<u64>) -> Latents {
-    let sampler = &stream.sampler;
-    let (views, len) = (sampler.row_of_view().len(), sampler.latent_len());
-    let samples = usize::try_from(index.end - index.start).unwrap_or(0);
-    let mut values = vec![0.0; samples * views * len];
-    let mut block = BlockInputs::default();
-    for (sample, out) in index.clone().zip(values.chunks_mut((views * len).max(1))) {
-        sampler.fill(stream.echo.source(sample).index, 1, epoch, &mut block);
-        for (row, out) in sampler.row_of_view().iter().zip(out.chunks_mut(len.max(1))) {
-            sampler.latent_of_row(&block, *row, out);
-        }
-    }
-    Latents { values, shape: [samples, views, len] }
 }
 
 /// The next run of cuts that lie in one block of one pass, in rising order.

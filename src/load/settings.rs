@@ -17,10 +17,12 @@ use super::pool::Pool;
 use super::replay::Replay;
 use super::shares::{Passes, Share};
 use super::state::{State, Stop};
+use super::stored::Stored;
 use super::stream::Stream;
 use super::views::ViewThreads;
 use super::worker::{MakeRows, Worker};
 use crate::error::{Error, Kind, Result};
+use crate::recipe::Digest;
 
 /// Memory for images under way, unless set otherwise: 512 MiB.
 pub const DEFAULT_MEMORY: u64 = 512 << 20;
@@ -40,8 +42,10 @@ pub(super) struct Settings {
     pub prefetch: usize,
     pub memory: u64,
     pub rank: Option<(u64, u64)>,
-    pub start: u64,
+    pub start: Option<u64>,
     pub end: Option<u64>,
+    pub shuffle: Option<u64>,
+    pub zero_copy: bool,
     pub epochs: Option<u64>,
     pub drop_last: bool,
     pub latents: bool,
@@ -60,8 +64,10 @@ impl Default for Settings {
             prefetch: DEFAULT_PREFETCH,
             memory: DEFAULT_MEMORY,
             rank: None,
-            start: 0,
+            start: None,
             end: None,
+            shuffle: None,
+            zero_copy: false,
             epochs: Some(1),
             drop_last: false,
             latents: false,
@@ -104,21 +110,37 @@ impl Settings {
             None => rank_from_environment()?,
         };
         let share = Share::new(rank, world, self.batch as u64, self.drop_last)?;
+        let start = self.start.unwrap_or(stream.start);
         let end = self.end.unwrap_or(stream.end);
-        if end > stream.end || self.start > end {
-            let (start, all) = (self.start, stream.end);
+        if end > stream.end || start > end || start < stream.start {
+            let (first, all) = (stream.start, stream.end);
+            let has = match first {
+                0 => format!("{all}"),
+                _ => format!("{first}..{all}"),
+            };
             return Err(Error::new(
                 Kind::Argument,
-                format!("samples {start}..{end} are not in the dataset, which has {all}"),
+                format!("samples {start}..{end} are not in the dataset, which has {has}"),
             ));
         }
-        if let Some(state) = &self.state {
-            state.check(stream.digest, &(self.start..end))?;
+        if !stream.is_stored() && (self.shuffle.is_some() || self.zero_copy) {
+            let what = if self.zero_copy { "delivered without a copy" } else { "shuffled" };
+            return Err(Error::new(Kind::Argument, format!("generated samples cannot be {what}"))
+                .help(
+                    "their order is random already, and they are made where they are delivered",
+                ));
         }
-        let beginning = || State { digest: stream.digest.to_string(), epoch: 0, next: self.start };
+        let digest = match self.shuffle {
+            Some(seed) => shuffled(stream.digest, seed),
+            None => stream.digest,
+        };
+        if let Some(state) = &self.state {
+            state.check(digest, &(start..end))?;
+        }
+        let beginning = || State { digest: digest.to_string(), epoch: 0, next: start };
         let (window, prefetch) = self.window(stream, workers)?;
         Ok(Checked {
-            passes: Passes { share, samples: self.start..end, epochs: self.epochs },
+            passes: Passes { share, samples: start..end, epochs: self.epochs },
             state: self.state.clone().unwrap_or_else(beginning),
             window,
             prefetch,
@@ -127,6 +149,19 @@ impl Settings {
 
     /// Starts the threads around sessions, or around stand-ins for them.
     pub fn start(self, stream: &Arc<Stream>, makers: Vec<Box<dyn MakeRows>>) -> Result<Loader> {
+        self.start_with(stream, makers.into_iter().map(Some).collect())
+    }
+
+    /// The same for a stream that has no generator.
+    pub fn start_reading(self, stream: &Arc<Stream>, workers: usize) -> Result<Loader> {
+        self.start_with(stream, (0..workers).map(|_| None).collect())
+    }
+
+    fn start_with(
+        self,
+        stream: &Arc<Stream>,
+        makers: Vec<Option<Box<dyn MakeRows>>>,
+    ) -> Result<Loader> {
         let workers = makers.len();
         let Checked { passes, state, window, prefetch } = self.check(stream, workers)?;
         let replay = match &stream.keep {
@@ -154,6 +189,8 @@ impl Settings {
             want_latents: self.latents,
             stop: Stop::new(),
             credits: Credits::default(),
+            shuffle: self.shuffle,
+            zero_copy: self.zero_copy,
             counters: Arc::new(Counters::new(workers, room, replay.clone())),
             replay,
         });
@@ -170,6 +207,7 @@ impl Settings {
                 number,
                 context: Arc::clone(&context),
                 maker,
+                hand: stream.stored.as_ref().map(Stored::hand),
                 jobs: jobs.clone(),
                 events: event_sender.clone(),
                 used: used_sender.clone(),
@@ -242,6 +280,13 @@ fn spawn(name: String, run: impl FnOnce() + Send + 'static) -> Result<thread::Jo
         .name(name)
         .spawn(run)
         .map_err(|e| Error::new(Kind::Worker, format!("cannot start a thread: {e}")).because(e))
+}
+
+/// The identity of a dataset in an order of its own: a state of one is no state of the other.
+fn shuffled(digest: Digest, seed: u64) -> Digest {
+    let mut hasher = blake3::Hasher::new_derive_key("genset shuffled dataset v1");
+    hasher.update(&digest.0).update(&seed.to_le_bytes());
+    Digest(*hasher.finalize().as_bytes())
 }
 
 /// Cores that this process may use.

@@ -1,21 +1,36 @@
 //! What is streamed: all that the pipeline needs of a dataset, as plain values.
 
-use super::batch::Format;
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use super::batch::{Format, Latents};
 use super::keep::{Keep, rows_are_moved};
+use super::store::{Store, StoredGroup};
+use super::stored::{Stored, StoredForm};
 use super::views::{ViewAt, ViewGroup};
 use crate::error::{Error, Kind, Result};
 use crate::generate::{Contract, ImageFormat, InputContract, MAX_BLOCK_BYTES};
-use crate::recipe::{Digest, Epochs, Output, Recipe};
-use crate::sample::{Echo, PixelSampler, Sampler, Source};
+use crate::recipe::{Digest, Dtype, Epochs, Group, Layout, Mix, OnBad, Output, Recipe, Views};
+use crate::sample::{BlockInputs, Echo, Mixture, PixelSampler, Sampler, Source, rows_of_views};
 use crate::view::Delivery;
+
+/// Bytes of stored samples that a worker reads at once: few enough for its cache.
+const STORED_BLOCK_BYTES: usize = 512 << 10;
+/// Samples of a block of stored samples at most.
+const MAX_STORED_BLOCK: u32 = 1024;
 
 /// A dataset without its model and runtime. Sessions, or stand-ins for them, come from elsewhere.
 #[derive(Debug)]
 pub(super) struct Stream {
-    pub sampler: Sampler,
+    /// What the generator is fed, if there is one.
+    pub sampler: Option<Sampler>,
+    /// What is read, if anything is; all of it where there is no sampler.
+    pub stored: Option<Stored>,
     pub pixels: PixelSampler,
-    /// What the generator makes.
+    /// What the generator makes, or what is stored.
     pub image: ImageFormat,
+    /// Images that the views of a sample are made from.
+    pub rows: usize,
     pub groups: Vec<ViewGroup>,
     /// The views that are made from each row of a sample.
     pub views_of_row: Vec<Vec<ViewAt>>,
@@ -29,12 +44,13 @@ pub(super) struct Stream {
     pub keep: Option<Keep>,
     /// Whether later epochs show other images of the generator.
     pub fresh: bool,
-    /// One past the last sample.
+    /// The first sample, and one past the last.
+    pub start: u64,
     pub end: u64,
     pub digest: Digest,
     /// Bytes of the inputs of one block.
     pub input_bytes: u64,
-    /// Bytes of the output that one session is bound to.
+    /// Bytes of the output that one session is bound to, or of what one reader holds.
     pub output_bytes: u64,
 }
 
@@ -47,18 +63,19 @@ impl Stream {
     ) -> Result<Self> {
         let image = contract.image;
         let pixels = PixelSampler::new(recipe, [image.channels, image.height, image.width])?;
-        let groups = groups(recipe, image, &pixels)?;
+        let groups = groups(&recipe.views, &recipe.output, image, &pixels)?;
         check_block(recipe.generator.block, &groups)?;
         let echo = Echo::of(recipe);
         let keep = Keep::new(recipe, contract, echo, &groups)?;
-        let views_of_row = views_of_row(recipe, &sampler);
+        let views_of_row = views_of_row(&recipe.views, sampler.row_of_view(), sampler.rows());
         let rows = recipe.generator.block as usize * sampler.rows();
         let row: usize = contract.inputs.iter().map(InputContract::elements).sum();
         let values = contract.batch.rows_a_call(rows) * image.len();
-        let in_turn = sampler.row_of_view().iter().copied().eq(0..sampler.rows());
         Ok(Self {
-            plain: in_turn && groups.len() == 1 && !groups[0].drawn,
-            sampler,
+            plain: is_plain(sampler.row_of_view(), sampler.rows(), &groups),
+            rows: sampler.rows(),
+            sampler: Some(sampler),
+            stored: None,
             pixels,
             image,
             groups,
@@ -67,6 +84,7 @@ impl Stream {
             echo,
             keep,
             fresh: recipe.views.epochs == Epochs::Fresh && rows_are_moved(recipe),
+            start: 0,
             end: recipe.samples.end(),
             digest,
             input_bytes: (rows as u64).saturating_mul((row * size_of::<f32>()) as u64),
@@ -75,9 +93,215 @@ impl Stream {
         })
     }
 
+    /// The same stream with stored images in some places.
+    ///
+    /// # Errors
+    /// [`Kind::Recipe`] if the recipe's ratio does not fit its block.
+    ///
+    /// # Panics
+    /// If the store's images are not 8-bit images of the generator's size, one a sample.
+    pub fn mixed(mut self, recipe: &Recipe, mix: &Mix, store: Arc<dyn Store>) -> Result<Self> {
+        let [group] = store.groups() else { panic!("one picture a sample") };
+        let image = stored_image(group);
+        assert_eq!((group.views, group.dtype), (1, Dtype::U8), "bytes");
+        assert_eq!(image.len(), self.image.len(), "the generator's size");
+        let deliveries = deliveries(&recipe.output, image, &self.pixels)?;
+        let samples = store.samples();
+        let mixture = Mixture::new(recipe, mix, samples.end - samples.start)?;
+        self.stored = Some(Stored {
+            store,
+            form: StoredForm::Rows(deliveries),
+            on_bad: mix.on_bad,
+            mixture: Some(mixture),
+        });
+        Ok(self)
+    }
+
+    /// A stream of stored samples, delivered as they are.
+    pub fn as_stored(store: Arc<dyn Store>, on_bad: OnBad, digest: Digest) -> Result<Self> {
+        let counts = |group: &StoredGroup| Group {
+            name: group.name.clone(),
+            count: u32::try_from(group.views).unwrap_or(u32::MAX),
+            ..Group::default()
+        };
+        let groups: Vec<Group> = store.groups().iter().map(counts).collect();
+        let views = Views { epochs: Epochs::Same, groups };
+        let first = stored_image(&store.groups()[0]);
+        let pixels =
+            PixelSampler::of_views(0, &views, [first.channels, first.height, first.width])?;
+        let format = |group: &StoredGroup| {
+            let (image, output) = (stored_image(group), stored_output(group));
+            Ok(ViewGroup {
+                name: group.name.as_str().into(),
+                format: format_of(group.views, group.image, &output),
+                delivery: Delivery::new(image, &output)?,
+                drawn: false,
+            })
+        };
+        let groups = store.groups().iter().map(format).collect::<Result<_>>()?;
+        Self::of_store(store, StoredForm::Delivered, on_bad, digest, first, &views, pixels, groups)
+    }
+
+    /// A stream of views of stored 8-bit images.
+    ///
+    /// # Errors
+    /// [`Kind::Recipe`] if the views do not fit the images.
+    ///
+    /// # Panics
+    /// If the store has several groups, or other than bytes.
+    pub fn of_stored_rows(
+        store: Arc<dyn Store>,
+        on_bad: OnBad,
+        digest: Digest,
+        seed: u64,
+        views: &Views,
+        output: &Output,
+    ) -> Result<Self> {
+        let [group] = store.groups() else { panic!("one group") };
+        assert_eq!(group.dtype, Dtype::U8, "bytes");
+        let image = stored_image(group);
+        let pixels = PixelSampler::of_views(seed, views, group.image)?;
+        let groups = groups(views, output, image, &pixels)?;
+        let form = StoredForm::Rows(Vec::new());
+        Self::of_store(store, form, on_bad, digest, image, views, pixels, groups)
+    }
+
+    #[allow(clippy::too_many_arguments, reason = "what the two above have in common")]
+    fn of_store(
+        store: Arc<dyn Store>,
+        form: StoredForm,
+        on_bad: OnBad,
+        digest: Digest,
+        image: ImageFormat,
+        views: &Views,
+        pixels: PixelSampler,
+        groups: Vec<ViewGroup>,
+    ) -> Result<Self> {
+        let stored: usize = store.groups().iter().map(|group| group.views).sum();
+        let row_of_view = stored_row_of_view(views, stored)?;
+        let sample: usize = store.groups().iter().map(StoredGroup::sample_bytes).sum();
+        // What is read does not depend on the block, so it is chosen for the memory of a worker.
+        let block = u32::try_from(STORED_BLOCK_BYTES / sample.max(1)).unwrap_or(u32::MAX);
+        let block = block.clamp(1, MAX_STORED_BLOCK);
+        check_block(block, &groups)?;
+        let samples = store.samples();
+        let read = match form {
+            StoredForm::Delivered => 0,
+            StoredForm::Rows(_) => sample as u64 * u64::from(block),
+        };
+        Ok(Self {
+            sampler: None,
+            plain: is_plain(&row_of_view, stored, &groups),
+            rows: stored,
+            views_of_row: views_of_row(views, &row_of_view, stored),
+            stored: Some(Stored { store, form, on_bad, mixture: None }),
+            pixels,
+            image,
+            groups,
+            block,
+            echo: Echo::none(block),
+            keep: None,
+            fresh: false,
+            start: samples.start,
+            end: samples.end,
+            digest,
+            input_bytes: 0,
+            output_bytes: read,
+        })
+    }
+
+    /// Whether everything is read and nothing generated.
+    pub fn is_stored(&self) -> bool {
+        self.sampler.is_none()
+    }
+
+    /// The number in the store of the sample at `index`, if it is stored.
+    pub fn stored_number(&self, index: u64) -> Option<u64> {
+        self.stored.as_ref().and_then(|stored| stored.number(index))
+    }
+
     /// Views of a sample, all groups together.
     pub fn views(&self) -> usize {
-        self.sampler.row_of_view().len()
+        self.views_of_row.iter().map(Vec::len).sum()
+    }
+
+    /// Draws what the generator is fed for the block that begins with generated sample `first`.
+    ///
+    /// # Panics
+    /// If there is no generator.
+    pub fn fill(&self, first: u64, epoch: u64, inputs: &mut BlockInputs) {
+        let sampler = self.sampler.as_ref().expect("a generator is fed by a sampler");
+        match self.stored.as_ref().and_then(|stored| stored.mixture.as_ref()) {
+            None => sampler.fill(first, self.block, epoch, inputs),
+            Some(mixture) => {
+                let picks: Vec<u64> = mixture.generated(first).map(|at| first + at).collect();
+                sampler.fill_each(picks.iter().copied(), epoch, inputs);
+            }
+        }
+    }
+
+    /// Whether samples have labels.
+    fn has_labels(&self) -> bool {
+        match (&self.sampler, &self.stored) {
+            (Some(sampler), _) => sampler.has_labels(),
+            (None, Some(stored)) => stored.store.has_labels(),
+            (None, None) => false,
+        }
+    }
+
+    /// The labels of some samples, if the dataset has any; -1 for one that has none.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub fn labels(&self, indices: impl Iterator<Item = u64>) -> Result<Option<Vec<i64>>> {
+        if !self.has_labels() {
+            return Ok(None);
+        }
+        let one = |index| match (self.stored_number(index), &self.stored, &self.sampler) {
+            (Some(number), Some(stored), _) => Ok(stored.store.label(number)?.unwrap_or(-1)),
+            (_, _, Some(sampler)) => {
+                Ok(sampler.label(self.echo.source(index).index).map_or(-1, i64::from))
+            }
+            _ => Ok(-1),
+        };
+        indices.map(one).collect::<Result<_>>().map(Some)
+    }
+
+    /// The latents of every view of some samples, `[samples, V, Z]`: NaN for one that has none.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub fn latents(&self, epoch: u64, indices: impl Iterator<Item = u64>) -> Result<Latents> {
+        let views = self.views();
+        let len = match (&self.sampler, &self.stored) {
+            (Some(sampler), _) => sampler.latent_len(),
+            (None, Some(stored)) => stored.store.latent_len(),
+            (None, None) => 0,
+        };
+        let (mut values, mut samples) = (Vec::new(), 0);
+        let mut block = BlockInputs::default();
+        for index in indices {
+            samples += 1;
+            let start = values.len();
+            values.resize(start + views * len, f32::NAN);
+            let out = &mut values[start..];
+            match (self.stored_number(index), &self.stored, &self.sampler) {
+                (Some(number), Some(stored), None) => stored.store.latents(number, out)?,
+                (None, _, Some(sampler)) => {
+                    sampler.fill_each(
+                        std::iter::once(self.echo.source(index).index),
+                        epoch,
+                        &mut block,
+                    );
+                    let rows = sampler.row_of_view().iter();
+                    for (row, out) in rows.zip(out.chunks_mut(len.max(1))) {
+                        sampler.latent_of_row(&block, *row, out);
+                    }
+                }
+                _ => {}
+            }
+        }
+        Ok(Latents { values, shape: [samples, views, len] })
     }
 
     /// Whether nothing asks for a generated block after the delivery of `source`.
@@ -99,34 +323,84 @@ impl Stream {
     }
 }
 
-fn groups(recipe: &Recipe, image: ImageFormat, pixels: &PixelSampler) -> Result<Vec<ViewGroup>> {
-    let one = |(number, group): (usize, &crate::recipe::Group)| {
+/// What each group delivers of a canvas or of an undrawn image.
+fn output_of<'o>(output: &'o Output, pixels: &PixelSampler, group: usize) -> Cow<'o, Output> {
+    match pixels.normalise(group) {
+        Some(normalise) => {
+            Cow::Owned(Output { normalise: Some(normalise.clone()), ..output.clone() })
+        }
+        None => Cow::Borrowed(output),
+    }
+}
+
+fn groups(
+    views: &Views,
+    output: &Output,
+    image: ImageFormat,
+    pixels: &PixelSampler,
+) -> Result<Vec<ViewGroup>> {
+    let one = |(number, group): (usize, &Group)| {
         let drawn = !pixels.is_empty(number);
-        let [channels, height, width] = pixels.image(number);
-        let output = match pixels.normalise(number) {
-            Some(normalise) => {
-                Output { normalise: Some(normalise.clone()), ..recipe.output.clone() }
-            }
-            None => recipe.output.clone(),
-        };
+        let shape = pixels.image(number);
+        let output = output_of(output, pixels, number);
         Ok(ViewGroup {
             name: group.name.as_str().into(),
-            format: Format {
-                views: group.count as usize,
-                channels,
-                height,
-                width,
-                dtype: output.dtype,
-                layout: output.layout,
-            },
+            format: format_of(group.count as usize, shape, &output),
             delivery: match drawn {
-                true => Delivery::of_canvas([channels, height, width], &output)?,
+                true => Delivery::of_canvas(shape, &output)?,
                 false => Delivery::new(image, &output)?,
             },
             drawn,
         })
     };
-    recipe.views.groups.iter().enumerate().map(one).collect()
+    views.groups.iter().enumerate().map(one).collect()
+}
+
+/// How each group would deliver images of another format without drawing.
+fn deliveries(output: &Output, image: ImageFormat, pixels: &PixelSampler) -> Result<Vec<Delivery>> {
+    let one = |group| Delivery::new(image, &output_of(output, pixels, group));
+    (0..pixels.groups()).map(one).collect()
+}
+
+fn format_of(views: usize, [channels, height, width]: [usize; 3], output: &Output) -> Format {
+    Format { views, channels, height, width, dtype: output.dtype, layout: output.layout }
+}
+
+/// What stored values mean.
+fn stored_image(group: &StoredGroup) -> ImageFormat {
+    let [channels, height, width] = group.image;
+    let range = match group.dtype {
+        Dtype::U8 => [0.0, 255.0],
+        Dtype::F16 | Dtype::F32 => [0.0, 1.0],
+    };
+    ImageFormat { channels, height, width, interleaved: group.layout == Layout::Nhwc, range }
+}
+
+fn stored_output(group: &StoredGroup) -> Output {
+    Output { dtype: group.dtype, layout: group.layout, normalise: None }
+}
+
+/// The stored image that each view is made from.
+fn stored_row_of_view(views: &Views, stored: usize) -> Result<Vec<usize>> {
+    let count = views.count() as usize;
+    let moved = rows_of_views(views);
+    if views.rows() as usize == stored && moved.len() == count {
+        return Ok(moved);
+    }
+    match stored {
+        1 => Ok(vec![0; count]),
+        stored if stored == count => Ok((0..count).collect()),
+        stored => Err(Error::new(
+            Kind::Recipe,
+            format!("{count} views cannot be made of the {stored} images that a sample has"),
+        )
+        .at("views")
+        .help(format!("ask for {stored} views, or store one image a sample"))),
+    }
+}
+
+fn is_plain(row_of_view: &[usize], rows: usize, groups: &[ViewGroup]) -> bool {
+    groups.len() == 1 && !groups[0].drawn && row_of_view.iter().copied().eq(0..rows)
 }
 
 /// What a block delivers has the limit of what the generator makes for it. Neither bounds the
@@ -148,16 +422,15 @@ fn check_block(block: u32, groups: &[ViewGroup]) -> Result<()> {
     .help("make generator.block, views.count or the sizes of the views smaller"))
 }
 
-fn views_of_row(recipe: &Recipe, sampler: &Sampler) -> Vec<Vec<ViewAt>> {
-    let mut rows = vec![Vec::new(); sampler.rows()];
-    let places = recipe
-        .views
+fn views_of_row(views: &Views, row_of_view: &[usize], rows: usize) -> Vec<Vec<ViewAt>> {
+    let mut of_row = vec![Vec::new(); rows];
+    let places = views
         .groups
         .iter()
         .enumerate()
         .flat_map(|(group, views)| (0..views.count as usize).map(move |view| (group, view)));
-    for (number, ((group, view), row)) in places.zip(sampler.row_of_view()).enumerate() {
-        rows[*row].push(ViewAt { group, view, number });
+    for (number, ((group, view), row)) in places.zip(row_of_view).enumerate() {
+        of_row[*row].push(ViewAt { group, view, number });
     }
-    rows
+    of_row
 }

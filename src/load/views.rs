@@ -14,9 +14,11 @@ use rayon::slice::ParallelSliceMut;
 
 use super::batch::Format;
 use super::messages::Piece;
+use super::stored::{Stored, StoredForm};
 use super::stream::Stream;
 use super::worker::bad_sample;
 use crate::error::{Error, Kind, Result};
+use crate::generate::ImageFormat;
 use crate::runtime::TensorView;
 use crate::sample::Step;
 use crate::view::{BadValue, Canvas, Delivery};
@@ -52,6 +54,8 @@ pub(super) struct Rows<'a> {
     pub drawn: u64,
     /// The number of the first row in the block.
     pub first: usize,
+    /// Whether they are of a stored image in a generated stream.
+    pub real: bool,
     pub values: TensorView<'a>,
 }
 
@@ -64,7 +68,40 @@ impl<'a> Rows<'a> {
         first: usize,
         values: TensorView<'a>,
     ) -> Self {
-        Self { epoch, sample, drawn: stream.echo.pixels_of(sample), first, values }
+        let drawn = stream.echo.pixels_of(sample);
+        Self { epoch, sample, drawn, first, real: false, values }
+    }
+
+    /// The same rows, as numbered from an earlier sample on.
+    fn seen_from(self, sample: u64, a_sample: usize) -> Self {
+        let earlier = self.sample - sample;
+        Self {
+            sample,
+            // The samples between have no rows here, so what would be drawn for them does not matter.
+            drawn: self.drawn.wrapping_sub(earlier),
+            first: self.first + usize::try_from(earlier).unwrap_or(usize::MAX) * a_sample,
+            ..self
+        }
+    }
+
+    /// How these rows are delivered by a group that draws nothing.
+    fn delivery<'s>(&self, stream: &'s Stream, group: usize) -> &'s Delivery {
+        match &stream.stored {
+            Some(Stored { form: StoredForm::Rows(deliveries), .. }) if self.real => {
+                &deliveries[group]
+            }
+            _ => &stream.groups[group].delivery,
+        }
+    }
+
+    /// What the values of these rows mean.
+    fn image<'s>(&self, stream: &'s Stream) -> &'s ImageFormat {
+        match &stream.stored {
+            Some(Stored { form: StoredForm::Rows(deliveries), .. }) if self.real => {
+                deliveries[0].format()
+            }
+            _ => &stream.image,
+        }
     }
 }
 
@@ -131,9 +168,10 @@ pub(super) fn make_views(
     pieces: &mut [Piece],
     threads: Option<&ViewThreads>,
 ) {
-    let (image, a_sample) = (stream.image.len(), stream.sampler.rows());
-    let here = rows.first..rows.first + rows.values.len() / image;
+    let (image, a_sample) = (stream.image.len(), stream.rows);
     for piece in pieces {
+        let rows = rows.seen_from(piece.samples.start.min(rows.sample), a_sample);
+        let here = rows.first..rows.first + rows.values.len() / image;
         let row_of =
             |sample: u64| usize::try_from(sample - rows.sample).unwrap_or(usize::MAX) * a_sample;
         let wanted = row_of(piece.samples.start)..row_of(piece.samples.end);
@@ -143,11 +181,11 @@ pub(super) fn make_views(
         }
         let bad = match &stream.groups[..] {
             [only] if stream.plain && threads.is_none() => {
+                let delivery = rows.delivery(stream, 0);
                 let bytes = only.delivery.image_bytes();
                 let source = (both.start - here.start) * image..(both.end - here.start) * image;
                 let target = (both.start - wanted.start) * bytes..(both.end - wanted.start) * bytes;
-                let written =
-                    only.delivery.write(rows.values.slice(source), &mut piece.out[0][target]);
+                let written = delivery.write(rows.values.slice(source), &mut piece.out[0][target]);
                 written.err().map(|bad| {
                     let row = both.start + bad.row;
                     (row / a_sample, row % a_sample, bad)
@@ -156,7 +194,7 @@ pub(super) fn make_views(
             _ => sample_by_sample(stream, rows, &both, wanted.start, &mut piece.out, threads),
         };
         if let Some((sample, view, bad)) = bad {
-            let index = rows.sample + sample as u64;
+            let index = piece.index(rows.sample + sample as u64);
             piece.error.get_or_insert_with(|| bad_sample(index, view, bad.value));
         }
     }
@@ -172,7 +210,7 @@ fn sample_by_sample(
     out: &mut [bytes::BytesMut],
     threads: Option<&ViewThreads>,
 ) -> Option<(usize, usize, BadValue)> {
-    let a_sample = stream.sampler.rows();
+    let a_sample = stream.rows;
     let samples = both.start / a_sample..both.end.div_ceil(a_sample);
     // The places of all samples, and of each sample in all groups.
     let mut groups: Vec<_> = out
@@ -214,10 +252,10 @@ fn one_sample(
     places: &mut [&mut [u8]],
 ) -> Result<(), (usize, BadValue)> {
     let image = stream.image.len();
-    let index = rows.drawn + sample as u64;
+    let index = rows.drawn.wrapping_add(sample as u64);
     SCRATCH.with_borrow_mut(|(canvas, steps)| {
         for row in own {
-            let at = sample * stream.sampler.rows() + row - rows.first;
+            let at = sample * stream.rows + row - rows.first;
             let values = rows.values.slice(at * image..(at + 1) * image);
             let mut loaded = false;
             for &ViewAt { group, view, number } in &stream.views_of_row[row] {
@@ -226,11 +264,11 @@ fn one_sample(
                 let out = &mut places[group][view * bytes..][..bytes];
                 let named = |bad| (number, bad);
                 if !drawn {
-                    delivery.write(values, out).map_err(named)?;
+                    rows.delivery(stream, group).write(values, out).map_err(named)?;
                     continue;
                 }
                 if !loaded {
-                    canvas.load(&stream.image, values).map_err(named)?;
+                    canvas.load(rows.image(stream), values).map_err(named)?;
                     loaded = true;
                 }
                 let view = u32::try_from(view).unwrap_or(u32::MAX);

@@ -10,7 +10,8 @@ use super::counters::Working;
 use super::echoed::{Taking, deliver, key};
 use super::messages::{Context, Event, Job, Origin, Piece};
 use super::state::interrupted;
-use super::views::{Rows, ViewThreads, make_views};
+use super::stored::{Hand, make_generated};
+use super::views::{Rows, ViewThreads};
 use crate::error::{Error, Kind, Result};
 use crate::generate::Generator;
 use crate::runtime::TensorView;
@@ -40,7 +41,10 @@ pub(super) struct Worker {
     /// From 0.
     pub number: usize,
     pub context: Arc<Context>,
-    pub maker: Box<dyn MakeRows>,
+    /// Of generated samples; a stream has this, or a hand, or both.
+    pub maker: Option<Box<dyn MakeRows>>,
+    /// Of stored samples.
+    pub hand: Option<Hand>,
     pub jobs: Receiver<Job>,
     pub events: Sender<Event>,
     pub used: Sender<BlockInputs>,
@@ -91,10 +95,10 @@ impl Worker {
                 // A maker that has failed is not trusted with another block.
                 return;
             }
-            for Piece { sequence, samples, offset, out, error } in job.pieces {
+            for Piece { sequence, samples, offset, out, error, skipped, .. } in job.pieces {
                 let samples = usize::try_from(samples.end - samples.start).unwrap_or(usize::MAX);
                 let event = match error {
-                    None => Event::Part { sequence, offset, samples, bytes: out },
+                    None => Event::Part { sequence, offset, samples, bytes: out, skipped },
                     Some(error) => Event::Failed { sequence, offset, error },
                 };
                 counters.made(number, samples);
@@ -112,8 +116,24 @@ impl Worker {
         if self.deliver_kept(job)? {
             return Ok(());
         }
+        self.generate(job)?;
+        let Self { number, context, hand, view_threads, .. } = self;
+        if let (Some(hand), Some(stored)) = (hand, &context.stream.stored) {
+            context.counters.worker(*number, Working::Views);
+            let _span = tracing::debug_span!("read").entered();
+            for piece in &mut job.pieces {
+                hand.fill(&context.stream, stored, job.epoch, piece, view_threads.as_deref());
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes what the generator has to make of a job.
+    fn generate(&mut self, job: &mut Job) -> Result<()> {
+        let Self { number, context, maker: Some(maker), view_threads, .. } = self else {
+            return Ok(());
+        };
         let Origin::Drawn(inputs) = &job.origin else { return Ok(()) };
-        let Self { number, context, maker, view_threads, .. } = self;
         let (stream, threads) = (&context.stream, view_threads.as_deref());
         let replay = context.replay.as_deref();
         let mut taking = replay
@@ -128,7 +148,7 @@ impl Worker {
             context.counters.worker(*number, Working::Views);
             let _span = tracing::debug_span!("views", first_row).entered();
             let rows = Rows::of_job(stream, job.epoch, job.first, first_row, rows);
-            make_views(stream, rows, &mut job.pieces, threads);
+            make_generated(stream, rows, &mut job.pieces, threads);
             if let Some((replay, taking)) = &mut taking {
                 taking.take(stream, replay.keep().form, rows, threads);
             }
@@ -155,6 +175,7 @@ impl Worker {
         let (stream, keep) = (&context.stream, replay.keep());
         let kept = match &job.origin {
             Origin::Kept(kept) => Some(kept.clone()),
+            Origin::Stored => None,
             Origin::Drawn(_) => {
                 replay.find(key(keep, job.epoch, job.source), stream.echo.is_last(job.source))
             }

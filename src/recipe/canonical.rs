@@ -3,7 +3,7 @@
 use std::fmt::{self, Write as _};
 use std::str::FromStr;
 
-use super::{Balance, Distribution, Encoding, Recipe, Role, invalid};
+use super::{Balance, Distribution, Encoding, Output, Recipe, Role, invalid};
 use crate::error::{Error, Result};
 
 /// Changes whenever equal recipes give other bytes than before.
@@ -41,11 +41,18 @@ pub(super) fn digest(
     recipe: &Recipe,
     model: impl FnOnce(&mut blake3::Hasher) -> Result<()>,
 ) -> Result<Digest> {
+    finish(&text(recipe), model)
+}
+
+/// The digest of a canonical text and of files.
+pub(super) fn finish(
+    text: &str,
+    files: impl FnOnce(&mut blake3::Hasher) -> Result<()>,
+) -> Result<Digest> {
     let mut hasher = blake3::Hasher::new_derive_key(VERSION);
-    let text = text(recipe);
     hasher.update(&(text.len() as u64).to_le_bytes());
     hasher.update(text.as_bytes());
-    model(&mut hasher)?;
+    files(&mut hasher)?;
     Ok(Digest(*hasher.finalize().as_bytes()))
 }
 
@@ -91,15 +98,22 @@ fn text(recipe: &Recipe) -> String {
         output.shape
     );
     text.push_str(&recipe.views.canonical());
-    let output = &recipe.output;
+    deliver(&recipe.output, &mut text);
+    if let Some(cache) = &recipe.cache {
+        text.push_str(&cache.canonical(generator.block));
+    }
+    if let Some(mix) = &recipe.mix {
+        text.push_str(&mix.canonical());
+    }
+    text
+}
+
+/// What is delivered.
+pub(super) fn deliver(output: &Output, text: &mut String) {
     let _ = writeln!(text, "deliver {} {}", output.dtype.name(), output.layout.name());
     if let Some(normalise) = &output.normalise {
         let _ = writeln!(text, "normalise {:?} {:?}", normalise.mean, normalise.std);
     }
-    if let Some(cache) = &recipe.cache {
-        text.push_str(&cache.canonical(generator.block));
-    }
-    text
 }
 
 fn distribution(distribution: &Distribution) -> String {

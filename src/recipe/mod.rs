@@ -15,6 +15,7 @@ mod latent_op;
 mod parse;
 mod pixel_op;
 mod read;
+mod source;
 mod sweep;
 mod targets;
 mod types;
@@ -30,6 +31,7 @@ pub use pixel_op::{
     Axis, EraseValue, Filter, MAX_PIXEL_OPS, MAX_SIDE, Padding, PixelKind, PixelOp, Sampling, Size,
 };
 pub(crate) use read::nearest;
+pub use source::{Described, Mix, OnBad, Reading, SourceRecipe, SourceTable};
 pub use types::{
     Balance, Class, Distribution, Dtype, Encoding, Generator, GeneratorOutput, ImageLayout, Layout,
     ModelRef, Normalise, Output, Precision, Role, Samples,
@@ -69,6 +71,8 @@ pub struct Recipe {
     pub output: Output,
     /// How often each generated sample is delivered; `None`: once.
     pub cache: Option<Cache>,
+    /// Stored images among the generated ones; `None`: none.
+    pub mix: Option<Mix>,
     /// The folder that the model's path is relative to, and may not leave.
     pub folder: PathBuf,
 }

@@ -9,7 +9,7 @@ use super::read::{Field, Source, Table};
 use super::{
     BUILTIN_PREFIX, Dtype, Generator, GeneratorOutput, ImageLayout, Layout, MAX_BLOCK, MAX_SAMPLES,
     ModelRef, Normalise, Output, PixelKind, Precision, Recipe, Role, Samples, Views, cache, inside,
-    views,
+    source, views,
 };
 use crate::error::Result;
 
@@ -36,7 +36,12 @@ pub(super) fn recipe(text: &str, file: &str, name: &str, folder: &Path) -> Resul
             None => Samples::Endless,
         },
         generator: {
-            let help = "a recipe names its generator: [generator] model = \"file.onnx\"";
+            let help = match root.get("source") {
+                Some(_) => {
+                    "this recipe reads stored images ([source]), and what you do needs a generator"
+                }
+                None => "a recipe names its generator: [generator] model = \"file.onnx\"",
+            };
             generator(root.require("generator", help)?.table()?)?
         },
         views: match root.get("views") {
@@ -45,13 +50,22 @@ pub(super) fn recipe(text: &str, file: &str, name: &str, folder: &Path) -> Resul
         },
         output: match root.get("output") {
             Some(field) => output(field.table()?)?,
-            None => Output { dtype: Dtype::U8, layout: Layout::Nchw, normalise: None },
+            None => Output::default(),
         },
         cache: None,
+        mix: None,
         folder: folder.to_path_buf(),
     };
     if let Some(field) = root.get("cache") {
         recipe.cache = Some(cache::read(field.table()?, recipe.generator.block)?);
+    }
+    if let Some(field) = root.get("mix") {
+        if recipe.cache.is_some() {
+            return Err(field
+                .error("and `cache` cannot be in one recipe")
+                .help("real images come again by themselves; leave out [cache], or [mix]"));
+        }
+        recipe.mix = Some(source::mix(field.table()?)?);
     }
     let views = root.get("views");
     root.finish()?;
@@ -176,7 +190,7 @@ fn shape(field: &Field<'_>) -> Result<[u32; 3]> {
     <[u32; 3]>::try_from(sides).map_err(|_| field.error("must be [channels, height, width]"))
 }
 
-fn output(table: Table<'_>) -> Result<Output> {
+pub(super) fn output(table: Table<'_>) -> Result<Output> {
     let dtype = match table.get("dtype") {
         Some(field) => field.one_of(&Dtype::ALL)?,
         None => Dtype::U8,

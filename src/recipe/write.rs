@@ -100,6 +100,12 @@ pub(super) fn recipe(recipe: &Recipe, notes: &Notes) -> String {
         let (mean, std) = (numbers(&normalise.mean), numbers(&normalise.std));
         w.key("normalise", format!("{{ mean = {mean}, std = {std} }}"));
     }
+    if let Some(mix) = &recipe.mix {
+        w.table(&["mix"]);
+        w.key("source", quote(&mix.source.to_string_lossy()));
+        w.key("ratio", number(mix.ratio));
+        w.key("on-bad", quote(mix.on_bad.name()));
+    }
     if let Some(cache) = &recipe.cache {
         w.table(&["cache"]);
         for (key, value) in cache.to_toml() {

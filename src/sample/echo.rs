@@ -47,6 +47,12 @@ impl Echo {
         Self { block: block.into(), echo: echo.into(), spread, at }
     }
 
+    /// Every sample is its own source.
+    #[must_use]
+    pub fn none(block: u32) -> Self {
+        Self { block: block.into(), echo: 1, spread: 1, at: EchoAt::Pixels }
+    }
+
     /// How often each sample is delivered; 1: nothing comes again.
     #[must_use]
     pub fn factor(self) -> u64 {

@@ -12,7 +12,7 @@ use fit::{Place, fit};
 
 use super::step::Step;
 use crate::error::Result;
-use crate::recipe::{Epochs, Normalise, PixelKind, PixelOp, Recipe};
+use crate::recipe::{Epochs, Normalise, PixelKind, PixelOp, Recipe, Views};
 
 /// Draws the pixel steps of views. Free of state: any sample, any order, any thread.
 #[derive(Debug, Clone)]
@@ -39,13 +39,20 @@ impl PixelSampler {
     /// it gets: a crop larger than the image, colour without colour channels, a mean for a channel
     /// that is not there, a result above [`crate::recipe::MAX_SIDE`].
     pub fn new(recipe: &Recipe, image: [usize; 3]) -> Result<Self> {
-        let views = &recipe.views;
+        Self::of_views(recipe.seed, &recipe.views, image)
+    }
+
+    /// For views of images of shape `[C, H, W]`, whatever they come from.
+    ///
+    /// # Errors
+    /// As [`PixelSampler::new`].
+    pub fn of_views(seed: u64, views: &Views, image: [usize; 3]) -> Result<Self> {
         let list = |(number, group): (usize, &crate::recipe::Group)| {
             let place = match &views.groups[..] {
                 [one] if one.name.is_empty() => "views.pixel".to_owned(),
                 _ => format!("views.groups[{number}].pixel"),
             };
-            List::new(recipe.seed, number, &group.pixel, image, &place)
+            List::new(seed, number, &group.pixel, image, &place)
         };
         let groups = views.groups.iter().enumerate().map(list).collect::<Result<_>>()?;
         Ok(Self { epochs: views.epochs, groups })

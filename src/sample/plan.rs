@@ -137,6 +137,12 @@ impl Sampler {
         self.latent_inputs().map(|(_, input)| input.elements).sum()
     }
 
+    /// Whether the generator has classes.
+    #[must_use]
+    pub fn has_labels(&self) -> bool {
+        self.labels.is_some()
+    }
+
     /// The label of sample `index`, or `None` if the generator has no classes.
     #[must_use]
     pub fn label(&self, index: u64) -> Option<u32> {
@@ -148,13 +154,22 @@ impl Sampler {
     ///
     /// Reuses what `block` holds, so that a block that comes round again allocates nothing.
     pub fn fill(&self, first: u64, samples: u32, epoch: u64, block: &mut BlockInputs) {
+        self.fill_each(first..first + u64::from(samples), epoch, block);
+    }
+
+    /// As [`Sampler::fill`], for samples that need not be consecutive.
+    pub fn fill_each(
+        &self,
+        indices: impl Iterator<Item = u64> + Clone,
+        epoch: u64,
+        block: &mut BlockInputs,
+    ) {
         let epoch = self.shown(epoch);
-        let rows = samples as usize * self.rows;
-        block.rows = rows;
+        let samples = indices.clone().count();
+        block.rows = samples * self.rows;
         block.labels.clear();
         if let Some(labels) = &self.labels {
-            let label = |i| i64::from(labels.label(first + u64::from(i)));
-            block.labels.extend((0..samples).map(label));
+            block.labels.extend(indices.clone().map(|index| i64::from(labels.label(index))));
         }
         block.columns.truncate(self.inputs.len());
         while block.columns.len() < self.inputs.len() {
@@ -162,10 +177,10 @@ impl Sampler {
         }
         let mut scratch = Scratch::default();
         for (input, column) in self.inputs.iter().zip(&mut block.columns) {
-            input.fill(first, self.rows, samples, &block.labels, column, &mut scratch);
+            input.fill(indices.clone(), self.rows, samples, &block.labels, column, &mut scratch);
         }
         let labels = self.labels.as_ref();
-        for (sample, index) in (0..samples as usize).zip(first..) {
+        for (sample, index) in indices.enumerate() {
             for moves in self.moves.iter() {
                 let row = sample * self.rows;
                 moves.apply(index, epoch, row, &mut block.columns, labels, &mut scratch);
@@ -265,9 +280,9 @@ impl Input {
     /// Fills all rows of a block as they are before any latent op.
     fn fill(
         &self,
-        first: u64,
+        indices: impl Iterator<Item = u64>,
         rows: usize,
-        samples: u32,
+        samples: usize,
         labels: &[i64],
         column: &mut Column,
         scratch: &mut Scratch,
@@ -287,9 +302,9 @@ impl Input {
             unreachable!("an input keeps its kind");
         };
         let sample_len = rows * self.elements;
-        values.resize(samples as usize * sample_len, 0.0);
+        values.resize(samples * sample_len, 0.0);
         let samples = values.chunks_exact_mut(sample_len.max(1));
-        for (sample, (index, values)) in (first..).zip(samples).enumerate() {
+        for (sample, (index, values)) in indices.zip(samples).enumerate() {
             let (row, others) = values.split_at_mut(self.elements);
             self.fill_row(index, labels.get(sample).copied(), row, scratch);
             for other in others.chunks_exact_mut(self.elements.max(1)) {
@@ -317,7 +332,7 @@ impl Input {
 }
 
 /// The row of each view: those that keep the anchor share row 0.
-fn rows_of_views(views: &Views) -> Vec<usize> {
+pub(crate) fn rows_of_views(views: &Views) -> Vec<usize> {
     let mut next = usize::from(views.show_anchor());
     let mut rows = Vec::with_capacity(views.count() as usize);
     for group in &views.groups {

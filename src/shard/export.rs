@@ -27,7 +27,7 @@ use super::rows::rows_recipe;
 use super::writer::{GroupForm, ShardForm};
 use crate::codec::{Encoding, RawForm};
 use crate::error::{Error, Kind, Result};
-use crate::load::{Dataset, LoaderBuilder, Stop, rank_from_environment};
+use crate::load::{Dataset, Generated, LoaderBuilder, Stop, rank_from_environment};
 use crate::recipe::{ModelRef, Notes, Recipe};
 use crate::sample::PixelSampler;
 use known::{Work, merge};
@@ -113,7 +113,7 @@ impl Export {
         let dataset = match self.contents {
             Contents::Delivered => dataset,
             Contents::Rows => {
-                made = dataset.with_recipe(rows_recipe(dataset.recipe())?)?;
+                made = dataset.with_recipe(rows_recipe(dataset.generated()?.recipe())?)?;
                 &made
             }
         };
@@ -145,7 +145,8 @@ impl Export {
     /// # Errors
     /// [`Kind::Argument`] or [`Kind::Limit`] for settings that do not fit the dataset.
     pub fn manifest(&self, dataset: &Dataset) -> Result<Manifest> {
-        let recipe = dataset.recipe();
+        let generated = dataset.generated()?;
+        let recipe = generated.recipe();
         let samples = self.range(dataset)?;
         let form = self.form(dataset)?;
         let sample: usize = form
@@ -168,13 +169,13 @@ impl Export {
             form,
             samples,
             samples_per_shard,
-            model: model(dataset),
+            model: model(generated),
             provenance: Provenance {
                 genset: env!("CARGO_PKG_VERSION").to_owned(),
-                runtime: dataset.runtime().version().to_owned(),
-                providers: dataset.providers(),
+                runtime: generated.runtime().version().to_owned(),
+                providers: generated.providers(),
                 precision: recipe.generator.precision.name().to_owned(),
-                rewrites: dataset.rewrites().to_vec(),
+                rewrites: generated.rewrites().to_vec(),
             },
             recipe: recipe.to_toml(&Notes::default()),
             part: None,
@@ -204,7 +205,7 @@ impl Export {
                     .help("say how many samples to export: --samples N"));
             }
         };
-        let last = dataset.recipe().samples.end();
+        let last = dataset.range().end;
         if self.from < end && end <= last {
             return Ok(self.from..end);
         }
@@ -216,15 +217,16 @@ impl Export {
 
     /// What its shards have in common.
     fn form(&self, dataset: &Dataset) -> Result<ShardForm> {
+        let generated = dataset.generated()?;
         let derived;
         let recipe = match self.contents {
-            Contents::Delivered => dataset.recipe(),
+            Contents::Delivered => generated.recipe(),
             Contents::Rows => {
-                derived = rows_recipe(dataset.recipe())?;
+                derived = rows_recipe(generated.recipe())?;
                 &derived
             }
         };
-        let groups = groups(recipe, dataset)?;
+        let groups = groups(recipe, generated)?;
         let views = groups.iter().map(|group| group.views).sum();
         let class = recipe.class();
         let plan = self.latents.then(|| dataset.plan(self.from)).transpose()?;
@@ -242,9 +244,9 @@ impl Export {
     }
 }
 
-/// The groups of views that `recipe` delivers of the images of `dataset`'s generator.
-fn groups(recipe: &Recipe, dataset: &Dataset) -> Result<Vec<GroupForm>> {
-    let image = &dataset.contract().image;
+/// The groups of views that `recipe` delivers of the images of a generator.
+fn groups(recipe: &Recipe, generated: &Generated) -> Result<Vec<GroupForm>> {
+    let image = &generated.contract().image;
     let pixels = PixelSampler::new(recipe, [image.channels, image.height, image.width])?;
     let one = |(number, group): (usize, &crate::recipe::Group)| {
         let [channels, height, width] = pixels.image(number);
@@ -255,10 +257,10 @@ fn groups(recipe: &Recipe, dataset: &Dataset) -> Result<Vec<GroupForm>> {
     Ok(recipe.views.groups.iter().enumerate().map(one).collect())
 }
 
-fn model(dataset: &Dataset) -> Option<ModelFile> {
-    let ModelRef::File(path) = &dataset.recipe().generator.model else { return None };
+fn model(generated: &Generated) -> Option<ModelFile> {
+    let ModelRef::File(path) = &generated.recipe().generator.model else { return None };
     let file = path.file_name().map(|name| name.to_string_lossy().into_owned())?;
-    Some(ModelFile { file, blake3: blake3::hash(dataset.model().bytes()) })
+    Some(ModelFile { file, blake3: blake3::hash(generated.model().bytes()) })
 }
 
 /// Says how to go on after an export that did not come to its end, of a part of `shards` shards.

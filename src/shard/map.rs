@@ -9,7 +9,7 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::SystemTime;
 
 use bytes::Bytes;
 use memmap2::Mmap;
@@ -18,7 +18,7 @@ use crate::error::{Error, Kind, Result};
 
 /// How long a look at the file counts for [`MappedFile::check_lately`]. Looking costs about a
 /// microsecond, as much as copying a small image; a thousand looks a second cost nothing.
-const LATELY: Duration = Duration::from_millis(1);
+const LATELY: u64 = 1_000_000;
 
 /// The bytes of a file, mapped for reading. Clones share the map, which lasts as long as any of
 /// them or any slice. No file descriptor stays open, so there may be many.
@@ -41,8 +41,7 @@ struct Watched {
     /// Independent of the working directory.
     path: PathBuf,
     state: FileState,
-    opened: Instant,
-    /// When it was last looked at, in nanoseconds after `opened`.
+    /// When it was last looked at, as [`nanoseconds`].
     looked: AtomicU64,
 }
 
@@ -95,8 +94,7 @@ impl MappedFile {
         let watched = Watched {
             path: std::path::absolute(path).map_err(failed)?,
             state,
-            opened: Instant::now(),
-            looked: AtomicU64::new(0),
+            looked: AtomicU64::new(nanoseconds()),
         };
         let bytes = Bytes::from_owner(map);
         Ok(Self(Arc::new(Inner { path: path.to_path_buf(), bytes, file: Some(watched) })))
@@ -158,38 +156,52 @@ impl MappedFile {
         let metadata = std::fs::metadata(&file.path)
             .map_err(|error| Error::io(&self.0.path, "read", error).help(CHANGED_HELP))?;
         if FileState::of(&metadata) == file.state {
-            file.looked.store(file.age(), Ordering::Relaxed);
+            file.looked.store(nanoseconds(), Ordering::Relaxed);
             return Ok(());
         }
         let message = format!("{} changed since it was opened", self.0.path.display());
         Err(Error::new(Kind::Io, message).help(CHANGED_HELP))
     }
 
-    /// As [`check`](Self::check), unless that was done within the last millisecond: for calls that
-    /// are made for every image.
+    /// As [`check`](Self::check), unless that was done within the last millisecond or tick of the
+    /// system's clock (at most ten): for calls that are made for every image.
     ///
     /// # Errors
     /// As [`check`](Self::check).
     pub fn check_lately(&self) -> Result<()> {
         let Some(file) = &self.0.file else { return Ok(()) };
-        let since = file.age().saturating_sub(file.looked.load(Ordering::Relaxed));
-        if u128::from(since) < LATELY.as_nanos() { Ok(()) } else { self.check() }
+        let since = nanoseconds().saturating_sub(file.looked.load(Ordering::Relaxed));
+        if since < LATELY { Ok(()) } else { self.check() }
     }
 }
 
 const CHANGED_HELP: &str =
     "leave files as they are while they are read; open the dataset again to read the new ones";
 
-impl Watched {
-    /// Nanoseconds since the file was opened; enough for five centuries.
-    fn age(&self) -> u64 {
-        u64::try_from(self.opened.elapsed().as_nanos()).unwrap_or(u64::MAX)
-    }
+/// A clock that only goes forward. The coarse one of Linux moves a tick at a time and costs a tenth
+/// of the exact one, which would be felt: it is asked for every image.
+#[cfg(target_os = "linux")]
+fn nanoseconds() -> u64 {
+    let now = rustix::time::clock_gettime(rustix::time::ClockId::MonotonicCoarse);
+    now.tv_sec.cast_unsigned().wrapping_mul(1_000_000_000).wrapping_add(now.tv_nsec.cast_unsigned())
+}
+
+/// A clock that only goes forward.
+#[cfg(not(target_os = "linux"))]
+fn nanoseconds() -> u64 {
+    static START: std::sync::LazyLock<std::time::Instant> =
+        std::sync::LazyLock::new(std::time::Instant::now);
+    u64::try_from(START.elapsed().as_nanos()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
+
+    /// Longer than a tick of any clock here, of the file system or not, and than `LATELY`.
+    const A_WHILE: Duration = Duration::from_millis(30);
 
     fn file(bytes: &[u8]) -> (tempfile::TempDir, PathBuf) {
         let folder = tempfile::tempdir().unwrap();
@@ -235,8 +247,7 @@ mod tests {
         let (_folder, path) = file(&[7; 5000]);
         let map = MappedFile::open(&path).unwrap();
         map.check().unwrap();
-        // Longer than a tick of any file system's clock here, and than `LATELY`.
-        std::thread::sleep(Duration::from_millis(30));
+        std::thread::sleep(A_WHILE);
         change(&path);
         let error = map.check_lately().unwrap_err();
         assert_eq!(error.kind(), Kind::Io);
@@ -284,7 +295,7 @@ mod tests {
         map.check().unwrap();
         let looked = |map: &MappedFile| map.0.file.as_ref().unwrap().looked.load(Ordering::Relaxed);
         let before = looked(&map);
-        std::thread::sleep(2 * LATELY);
+        std::thread::sleep(A_WHILE);
         map.check_lately().unwrap();
         assert!(looked(&map) > before);
     }

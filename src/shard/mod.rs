@@ -12,6 +12,7 @@ mod cut;
 mod export;
 mod files;
 mod folder;
+mod foreign;
 mod format;
 mod hash;
 pub mod images;
@@ -31,6 +32,7 @@ mod writer;
 
 pub use cut::MAX_SHARDS;
 pub use export::{DEFAULT_SHARD_BYTES, Export, Exported, Progress, ShardSize};
+pub use foreign::open_foreign;
 pub use format::Format;
 pub use manifest::{
     Contents, MANIFEST, MAX_MANIFEST_BYTES, Manifest, ModelFile, Part, Provenance, ShardEntry,

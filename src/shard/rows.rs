@@ -11,9 +11,14 @@ use crate::recipe::{Dtype, Layout, Output, Recipe};
 /// once, as 8-bit pixels, in the order of rows.
 ///
 /// # Errors
-/// [`Kind::Argument`] if several groups show the anchor, or one that is not the first: their rows
+/// [`Kind::Argument`] for a recipe with `[mix]`, or if several groups show the anchor, or one that is not the first: their rows
 /// are no sequence of views.
 pub fn rows_recipe(recipe: &Recipe) -> Result<Recipe> {
+    if recipe.mix.is_some() {
+        let message = "rows of a recipe with [mix] would not say which of them are real";
+        return Err(Error::new(Kind::Argument, message)
+            .help("export what is delivered, without --rows, or leave out [mix]"));
+    }
     let mut rows = recipe.clone();
     for (number, group) in rows.views.groups.iter_mut().enumerate() {
         let moved = group.moved();

@@ -175,7 +175,7 @@ impl Verify {
         let dataset = match manifest.contents {
             Contents::Delivered => dataset,
             Contents::Rows => {
-                made = dataset.with_recipe(rows_recipe(dataset.recipe())?)?;
+                made = dataset.with_recipe(rows_recipe(dataset.generated()?.recipe())?)?;
                 &made
             }
         };

@@ -19,7 +19,7 @@ mod planes;
 mod resample;
 mod run;
 pub mod sheet;
-mod simd;
+pub(crate) mod simd;
 mod slide;
 mod store;
 mod taps;

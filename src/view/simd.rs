@@ -7,11 +7,11 @@
 
 /// An instruction set. A value is proof that this machine has it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Level(Set);
+pub(crate) struct Level(Set);
 
 /// The sets that kernels are compiled for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Set {
+pub(crate) enum Set {
     /// What every machine of the target has: SSE2 on x86-64, NEON on AArch64.
     Baseline,
     #[cfg(target_arch = "x86_64")]
@@ -85,7 +85,7 @@ macro_rules! kernel {
         }
     };
 }
-pub(super) use kernel;
+pub(crate) use kernel;
 
 /// Defines a function that takes a [`Level`] before its own arguments and runs a function that is
 /// generic over its [`Vector`](super::vector::Vector), compiled for the level's.

@@ -88,7 +88,7 @@ fn assert_delivers(shards: &Shards, dataset: &Dataset) {
     let mut seen = range.start;
     for batch in common::stream(loader) {
         let latents = batch.latents();
-        for (i, index) in batch.index().enumerate() {
+        for (i, index) in batch.index().into_iter().enumerate() {
             let wanted: Vec<u8> =
                 batch.groups().iter().flat_map(|group| group.sample_bytes(i).to_vec()).collect();
             assert!(images(shards, index) == wanted, "sample {index} in {}", shards.place(index));

@@ -61,7 +61,7 @@ fn several_groups_of_floats_are_stored_as_they_are() {
     let folder = tempfile::tempdir().unwrap();
     let views = r#"views.groups=[{ name = "a", count = 2 }, { name = "b", latent = [{ op = "gaussian", std = 0.3 }], pixel = [{ op = "random-resized-crop", size = 14 }] }]"#;
     let settings = ["samples=20", "output.dtype=f32", "output.layout=NHWC"];
-    let mut recipe = common::open(common::DIGITS, &settings).recipe().clone();
+    let mut recipe = common::open(common::DIGITS, &settings).generated().unwrap().recipe().clone();
     let text = format!("generator.model = \"g\"\n{views}\n");
     recipe.views = Recipe::parse(&text, "r", Path::new(".")).unwrap().views;
     let dataset = digits(20).with_recipe(recipe).unwrap();
@@ -89,9 +89,10 @@ fn rows_are_what_views_are_made_from() {
     assert_eq!(manifest.contents, Contents::Rows);
     assert_eq!(manifest.dataset, dataset.digest(), "of the dataset itself, not of the derived one");
     let recipe = Recipe::parse(&manifest.recipe, "r", Path::new(".")).unwrap();
-    assert_eq!(recipe.views, dataset.recipe().views);
-    let rows = dataset.with_recipe(rows_recipe(dataset.recipe()).unwrap()).unwrap();
-    assert_eq!(shards.pictures(), dataset.recipe().views.rows() as usize);
+    assert_eq!(recipe.views, dataset.generated().unwrap().recipe().views);
+    let rows =
+        dataset.with_recipe(rows_recipe(dataset.generated().unwrap().recipe()).unwrap()).unwrap();
+    assert_eq!(shards.pictures(), dataset.generated().unwrap().recipe().views.rows() as usize);
     assert_delivers(&shards, &rows);
 }
 

@@ -109,13 +109,13 @@ pub fn tune(
     ]);
     let profile = Profile {
         genset: env!("CARGO_PKG_VERSION").to_owned(),
-        key: exported.profile_key()?,
+        key: exported.generated()?.profile_key()?,
         rewrites: rewrites.taken.clone(),
         sessions: shape.sessions,
         threads: shape.threads,
         measured,
     };
-    let recipe = exported.recipe().name.clone();
+    let recipe = exported.name().to_owned();
     Ok(Tuning { recipe, rewrites, shapes, suggestions, profile })
 }
 

@@ -90,7 +90,7 @@ fn settings_beyond_all_bounds_are_refused_and_allocate_nothing() {
         (Settings { memory: 0, ..settings(1) }, Kind::Limit),
         (Settings { rank: Some((1, 1)), ..settings(1) }, Kind::Argument),
         (Settings { rank: Some((0, u64::MAX)), ..settings(2) }, Kind::Argument),
-        (Settings { start: 2, end: Some(1), ..settings(1) }, Kind::Argument),
+        (Settings { start: Some(2), end: Some(1), ..settings(1) }, Kind::Argument),
         (Settings { end: Some(u64::MAX), ..settings(1) }, Kind::Argument),
         (Settings { workers: Some(0), ..settings(1) }, Kind::Argument),
         (Settings { workers: Some(2000), ..settings(1) }, Kind::Argument),

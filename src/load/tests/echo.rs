@@ -112,7 +112,7 @@ fn ranks_that_fit_the_rounds_keep_what_they_need() {
         for rank in 0..world {
             let settings = Settings {
                 rank: Some((rank, world)),
-                start: steady,
+                start: Some(steady),
                 drop_last: true,
                 ..near(batch)
             };
@@ -197,7 +197,7 @@ fn groups_and_pixel_operations_come_again() {
             loader.flat_map(|batch| sample(batch.unwrap())).collect()
         };
         // One sample at a time: a loader that begins at an echo makes it from nothing.
-        let alone = |i| bytes(Settings { start: i, end: Some(i + 1), ..settings(1) }, 1);
+        let alone = |i| bytes(Settings { start: Some(i), end: Some(i + 1), ..settings(1) }, 1);
         let all = bytes(near(5), 2);
         let threads = Settings { view_threads: 2, ..near(31) };
         assert_eq!(all, bytes(threads, 3));
@@ -225,7 +225,7 @@ fn a_bad_image_is_named_by_the_index_it_would_be_delivered_at() {
         }
         Ok(())
     });
-    let settings = Settings { start: 64, ..near(1) };
+    let settings = Settings { start: Some(64), ..near(1) };
     let mut loader = start(settings, &stream, &stand_in, 2);
     let error = loader.find_map(Result::err).unwrap();
     assert_eq!((error.kind(), error.sample()), (Kind::Sample, Some(index)), "{error}");

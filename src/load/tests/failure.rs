@@ -16,9 +16,9 @@ pub(super) fn take_until_error(stream: &Stream, loader: &mut Loader) -> (u64, Er
     let error = loop {
         match loader.next().expect("an error, not the end") {
             Ok(batch) => {
-                assert_eq!(batch.index().start, delivered);
+                assert_eq!(batch.positions().start, delivered);
                 check_batch(stream, &batch);
-                delivered = batch.index().end;
+                delivered = batch.positions().end;
             }
             Err(error) => break error,
         }
@@ -95,7 +95,7 @@ fn samples_that_nobody_asked_for_may_be_bad() {
         values[..3 * VIEWS * IMAGE].fill(f32::INFINITY);
         Ok(())
     });
-    let settings = Settings { start: 19, end: Some(24), ..settings(5) };
+    let settings = Settings { start: Some(19), end: Some(24), ..settings(5) };
     let batches: Vec<_> = start(settings, &stream, &stand_in, 1).collect();
     check_batch(&stream, batches[0].as_ref().unwrap());
 }

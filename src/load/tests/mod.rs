@@ -11,6 +11,7 @@ mod failure;
 mod order;
 mod pool;
 mod statistics;
+mod stored;
 mod stress;
 mod views;
 
@@ -99,7 +100,7 @@ fn try_stream(recipe: &Recipe) -> Result<Stream> {
 /// The bytes of a sample as they must be delivered in an epoch, for each group of views.
 fn expected(stream: &Stream, index: u64, epoch: u64) -> Vec<Vec<u8>> {
     let mut block = BlockInputs::default();
-    stream.sampler.fill(stream.echo.source(index).index, 1, epoch, &mut block);
+    stream.sampler.as_ref().unwrap().fill(stream.echo.source(index).index, 1, epoch, &mut block);
     let Column::Float(values) = &block.columns[0] else { unreachable!("a latent") };
     let empty = |group: &ViewGroup| vec![0; group.format.sample_bytes()];
     let mut groups: Vec<_> = stream.groups.iter().map(empty).collect();
@@ -114,7 +115,7 @@ fn expected(stream: &Stream, index: u64, epoch: u64) -> Vec<Vec<u8>> {
 
 #[track_caller]
 fn check_batch(stream: &Stream, batch: &Batch) {
-    for (i, index) in batch.index().enumerate() {
+    for (i, index) in batch.index().into_iter().enumerate() {
         let expected = expected(stream, index, batch.epoch());
         let delivered: Vec<_> = batch.groups().iter().map(|group| group.sample_bytes(i)).collect();
         assert_eq!(delivered, expected, "sample {index}");
@@ -159,7 +160,7 @@ impl StandIn {
 /// The first value that the block from `first` on is fed.
 fn anchor(stream: &Stream, first: u64) -> f32 {
     let mut block = BlockInputs::default();
-    stream.sampler.fill(first, 1, 0, &mut block);
+    stream.sampler.as_ref().unwrap().fill(first, 1, 0, &mut block);
     let Column::Float(values) = &block.columns[0] else { unreachable!("a latent") };
     values[0]
 }

@@ -17,8 +17,8 @@ fn everything_is_delivered_in_order_at_the_edges_of_every_setting() {
                     let monitor = loader.monitor();
                     for batch in loader {
                         let batch = batch.unwrap();
-                        assert_eq!(batch.index().start, next);
-                        next = batch.index().end;
+                        assert_eq!(batch.positions().start, next);
+                        next = batch.positions().end;
                         check_batch(&stream, &batch);
                         // Slow at first, so that all that may be made is made; then fast.
                         if next < 5 * batch.len() as u64 {
@@ -57,7 +57,7 @@ fn short_passes_without_end_go_on() {
         let mut delivered = 0;
         for _ in 0..5000 {
             let batch = loader.next().unwrap().unwrap();
-            assert_eq!(batch.index().start, delivered % samples);
+            assert_eq!(batch.positions().start, delivered % samples);
             delivered += batch.len() as u64;
             if delivered < 1000 {
                 check_batch(&stream, &batch);
@@ -74,7 +74,7 @@ fn short_passes_without_end_go_on() {
 #[test]
 fn every_pass_over_a_range_is_over_that_range() {
     let stream = stream(100, 8);
-    let settings = Settings { start: 30, end: Some(50), epochs: Some(3), ..settings(7) };
+    let settings = Settings { start: Some(30), end: Some(50), epochs: Some(3), ..settings(7) };
     let mut loader = start(settings, &stream, &StandIn::willing(&stream), 2);
     let indices: Vec<u64> = loader.by_ref().flat_map(|batch| batch.unwrap().index()).collect();
     assert_eq!(indices, (0..3).flat_map(|_| 30..50).collect::<Vec<_>>());
@@ -89,7 +89,7 @@ fn passes_without_a_batch_end_at_once() {
     for settings in [
         Settings { drop_last: true, epochs: None, ..settings(256) },
         Settings { rank: Some((0, 20)), epochs: None, ..settings(256) },
-        Settings { start: 10, end: Some(10), epochs: None, ..settings(4) },
+        Settings { start: Some(10), end: Some(10), epochs: None, ..settings(4) },
     ] {
         assert!(start(settings, &stream, &stand_in, 2).next().is_none());
     }

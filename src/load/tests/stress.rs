@@ -70,7 +70,7 @@ fn one_run(run: u64, now: &Mutex<String>) {
     let stop = Stop::new();
     let mut settings = Settings {
         prefetch: random.up_to(6) as usize,
-        start,
+        start: Some(start),
         epochs: Some(random.up_to(3)),
         drop_last: random.one_in(4),
         view_threads: (random.next() % 3) as usize,

@@ -17,8 +17,8 @@ fn groups_are_delivered_whatever_makes_them() {
         let mut next = 0;
         for batch in start(settings, &stream, &stand_in, workers) {
             let batch = batch.unwrap();
-            assert_eq!(batch.index().start, next);
-            next = batch.index().end;
+            assert_eq!(batch.positions().start, next);
+            next = batch.positions().end;
             check_batch(&stream, &batch);
         }
         assert_eq!(next, 300, "{workers} workers, {view_threads} view threads");
@@ -40,7 +40,7 @@ fn a_panic_in_a_view_is_an_error_that_names_the_block() {
             let mut delivered = 0;
             let error = loop {
                 match loader.next().expect("an error, not the end") {
-                    Ok(batch) => delivered = batch.index().end,
+                    Ok(batch) => delivered = batch.positions().end,
                     Err(error) => break error,
                 }
             };
@@ -83,7 +83,7 @@ fn a_bad_image_names_sample_and_view_whoever_finds_it() {
     for view_threads in [0, 1, 3] {
         let stream = grouped(100, 8);
         // Rows of a sample: two moved views, the anchor of two groups, one more moved view.
-        assert_eq!(stream.sampler.rows(), 4);
+        assert_eq!(stream.rows, 4);
         let anchor = stream.views_of_row.iter().position(|views| views.len() > 1).unwrap();
         let number = stream.views_of_row[anchor][0].number;
         let stand_in = StandIn::new(&stream, move |first, values| {

@@ -52,7 +52,7 @@ pub(super) fn encode<'a>(
     form: &'a ShardForm,
 ) -> Result<Encoded<'a>> {
     let views: usize = form.groups.iter().map(|group| group.views).sum();
-    let first = batch.index().start;
+    let first = batch.positions().start;
     let files = match form.encoding {
         Encoding::Raw => None,
         encoding => {

@@ -99,7 +99,7 @@ impl Writing<'_> {
             let batch = batch?;
             finisher.check()?;
             let encoded = encode(self.dataset, &batch, &own.form)?;
-            for (i, index) in batch.index().enumerate() {
+            for (i, index) in batch.index().into_iter().enumerate() {
                 let shard = match &mut open {
                     Some(shard) => shard,
                     none => none.insert(self.open(own, cut, cut.number_of(index))?),

@@ -1,7 +1,6 @@
 //! How folders and files are called.
 
 use std::collections::HashMap;
-use std::path::PathBuf;
 
 use crate::codec::Encoding;
 use crate::error::{Error, Kind, Result};
@@ -82,11 +81,6 @@ impl Names {
         format!("{index:09}{suffix}")
     }
 
-    /// Both.
-    pub fn path(&self, label: Option<i64>, index: u64, picture: usize) -> Result<PathBuf> {
-        Ok(PathBuf::from(self.folder(label)?).join(self.file(index, picture)))
-    }
-
     /// Pictures of a sample.
     pub fn pictures(&self) -> usize {
         self.suffixes.len()
@@ -140,6 +134,8 @@ fn distinct(what: &str, names: &[String], places: &[String]) -> Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use std::path::PathBuf;
+
     use super::*;
     use crate::codec::RawForm;
     use crate::recipe::{Dtype, Layout};
@@ -163,17 +159,21 @@ mod tests {
         }
     }
 
+    fn path(names: &Names, label: Option<i64>, index: u64, picture: usize) -> String {
+        format!("{}/{}", names.folder(label).unwrap(), names.file(index, picture))
+    }
+
     #[test]
     fn a_picture_has_its_class_index_group_and_view_in_its_name() {
         let names = Names::new(&form(&["zero", "one"], &[("", 1)])).unwrap();
-        assert_eq!(names.path(Some(1), 7, 0).unwrap(), PathBuf::from("one/000000007.png"));
+        assert_eq!(path(&names, Some(1), 7, 0), "one/000000007.png");
         let names = Names::new(&form(&[], &[("global", 2), ("local", 1)])).unwrap();
-        let path = |picture| names.path(Some(12), 1_234_567_890, picture).unwrap();
-        assert_eq!(path(1), PathBuf::from("0012/1234567890-global-1.png"));
-        assert_eq!(path(2), PathBuf::from("0012/1234567890-local.png"));
+        let picture = |picture| path(&names, Some(12), 1_234_567_890, picture);
+        assert_eq!(picture(1), "0012/1234567890-global-1.png");
+        assert_eq!(picture(2), "0012/1234567890-local.png");
         let unlabelled = ShardForm { labels: false, ..form(&[], &[("", 2)]) };
         let names = Names::new(&unlabelled).unwrap();
-        assert_eq!(names.path(None, 0, 1).unwrap(), PathBuf::from("unlabelled/000000000-1.png"));
+        assert_eq!(path(&names, None, 0, 1), "unlabelled/000000000-1.png");
     }
 
     #[test]

@@ -10,7 +10,7 @@ use super::header;
 use super::parts::{self, Holds, Part, Pictures};
 use super::write::form_of;
 use crate::codec::{Encoding, Form, Picture};
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Kind, Result, ResultExt as _};
 use crate::shard::{MappedFile, ShardForm, ShardReader};
 
 const BROKEN_HELP: &str =
@@ -86,7 +86,8 @@ impl SafetensorsReader {
     /// As [`SafetensorsReader::open`].
     pub fn metadata(&self, key: &str) -> Result<Option<String>> {
         self.file.check()?;
-        let (_, metadata) = header::read(self.file.bytes())?;
+        let read = header::read(self.file.bytes());
+        let (_, metadata) = read.at(|| self.file.path().display().to_string())?;
         Ok(metadata.metadata().as_ref().and_then(|said| said.get(key)).cloned())
     }
 

@@ -62,10 +62,11 @@ pub(super) fn compare(
 /// Whether what is made anew has to be the same bytes.
 fn is_exact(manifest: &Manifest, dataset: &Dataset) -> bool {
     let provenance = &manifest.provenance;
+    let Ok(generated) = dataset.generated() else { return false };
     manifest.form.encoding.is_lossless()
-        && provenance.runtime == dataset.runtime().version()
-        && provenance.providers == dataset.providers()
-        && provenance.rewrites == dataset.rewrites()
+        && provenance.runtime == generated.runtime().version()
+        && provenance.providers == generated.providers()
+        && provenance.rewrites == generated.rewrites()
 }
 
 /// Samples to look at: one from each of as many equal parts, drawn by the seed.

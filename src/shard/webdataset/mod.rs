@@ -25,6 +25,7 @@ mod names;
 mod place;
 mod read;
 mod records;
+mod sniff;
 mod write;
 
 #[cfg(test)]
@@ -32,6 +33,7 @@ mod tests;
 
 pub use read::WebDatasetReader;
 pub use records::WebDatasetRecords;
+pub use sniff::is_webdataset;
 pub use write::create;
 
 /// The first member of a shard: what made it, as JSON. Without a dot it is no sample for any

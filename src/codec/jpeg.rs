@@ -1,0 +1,93 @@
+//! JPEG files, baseline and progressive, of gray, YCbCr, RGB, CMYK and YCCK pixels.
+//!
+//! Files that end early or are damaged inside are refused, not filled up with gray. A turned camera
+//! (EXIF orientation) turns nothing, as with Pillow.
+
+use zune_core::bytestream::ZCursor;
+use zune_core::colorspace::ColorSpace;
+use zune_core::options::DecoderOptions;
+use zune_jpeg::JpegDecoder;
+use zune_jpeg::errors::DecodeErrors;
+
+use super::limits::{self, MAX_SIDE};
+use crate::error::{Error, Kind, Result};
+
+/// A file whose header has been read.
+pub(super) struct Opened<'a> {
+    decoder: JpegDecoder<ZCursor<&'a [u8]>>,
+    /// `[C, H, W]` of what is decoded: one channel or RGB.
+    pub shape: [usize; 3],
+}
+
+impl<'a> Opened<'a> {
+    /// Reads the header.
+    ///
+    /// # Errors
+    /// [`Kind::Sample`] if it is broken, and those of [`limits::check`].
+    pub fn new(bytes: &'a [u8]) -> Result<Self> {
+        let options = DecoderOptions::default()
+            .set_max_width(MAX_SIDE)
+            .set_max_height(MAX_SIDE)
+            .set_strict_mode(true)
+            .jpeg_set_out_colorspace(ColorSpace::RGB);
+        if !is_whole(bytes) {
+            return Err(broken_by("the file ends before its image does"));
+        }
+        let mut decoder = JpegDecoder::new_with_options(ZCursor::new(bytes), options);
+        decoder.decode_headers().map_err(|error| broken(&error))?;
+        let info = decoder.info().ok_or_else(|| broken_by("no frame"))?;
+        let (height, width) = (usize::from(info.height), usize::from(info.width));
+        limits::check(height, width)?;
+        let gray = decoder.input_colorspace() == Some(ColorSpace::Luma);
+        if gray {
+            decoder.set_options(options.jpeg_set_out_colorspace(ColorSpace::Luma));
+        }
+        Ok(Self { decoder, shape: [if gray { 1 } else { 3 }, height, width] })
+    }
+
+    /// Decodes to interleaved bytes.
+    ///
+    /// # Errors
+    /// [`Kind::Sample`] if the data is broken.
+    ///
+    /// # Panics
+    /// If `out` has not the length of the shape.
+    pub fn read(mut self, out: &mut [u8]) -> Result<()> {
+        assert_eq!(out.len(), self.shape.iter().product::<usize>(), "one image");
+        if self.decoder.output_buffer_size() != Some(out.len()) {
+            return Err(broken_by("its height comes after its data"));
+        }
+        self.decoder.decode_into(out).map_err(|error| broken(&error))
+    }
+}
+
+/// Whether the file goes on to the marker that ends an image. The decoder itself does not notice
+/// what is missing of the last rows.
+fn is_whole(bytes: &[u8]) -> bool {
+    let mut rest = bytes;
+    // Segments begin with 0xff and a marker. After the marker of a scan comes data, in which 0xff is
+    // followed by zero or the marker of a restart; what else follows 0xff begins the next segment.
+    while let Some(at) = rest.iter().position(|byte| *byte == 0xff) {
+        rest = &rest[at + 1..];
+        match *rest {
+            [0xd9, ..] => return true,
+            // Stuffing, padding, and markers without a segment.
+            [0x00 | 0x01 | 0xd0..=0xd8, ..] => rest = &rest[1..],
+            [0xff, ..] => {}
+            [_, high, low, ..] => {
+                let len = usize::from(u16::from_be_bytes([high, low]));
+                rest = rest.get(1 + len..).unwrap_or_default();
+            }
+            _ => return false,
+        }
+    }
+    false
+}
+
+fn broken(error: &DecodeErrors) -> Error {
+    Error::new(Kind::Sample, format!("broken JPEG: {error}"))
+}
+
+fn broken_by(why: &str) -> Error {
+    Error::new(Kind::Sample, format!("broken JPEG: {why}"))
+}

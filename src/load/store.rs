@@ -1,0 +1,87 @@
+//! What a loader needs to know of samples that are stored instead of generated.
+//!
+//! The pipeline knows no formats: shards and folders of images come to it as a [`Store`].
+
+use std::fmt;
+use std::ops::Range;
+
+use bytes::Bytes;
+
+use crate::error::Result;
+use crate::recipe::{Dtype, Layout};
+
+/// Samples that lie somewhere, to be read from any thread.
+pub trait Store: fmt::Debug + Send + Sync {
+    /// The indices there are; never empty.
+    fn samples(&self) -> Range<u64>;
+
+    /// The tensors of a sample, one for each group of views, as they are read.
+    fn groups(&self) -> &[StoredGroup];
+
+    /// Whether samples have labels.
+    fn has_labels(&self) -> bool;
+
+    /// The label of a sample; `None` if it has none.
+    ///
+    /// # Errors
+    /// [`Kind::Io`](crate::Kind::Io) or [`Kind::Sample`](crate::Kind::Sample) if it cannot be read.
+    fn label(&self, index: u64) -> Result<Option<i64>>;
+
+    /// Numbers in the latent of a view; 0 if there are none.
+    fn latent_len(&self) -> usize;
+
+    /// Writes the latents of a sample, `[V, Z]`.
+    ///
+    /// # Errors
+    /// As [`Store::label`].
+    fn latents(&self, index: u64, out: &mut [f32]) -> Result<()>;
+
+    /// What one thread reads with.
+    fn reader(&self) -> Box<dyn StoreReader>;
+
+    /// The bytes of consecutive samples of a group as they lie in memory, if they do.
+    ///
+    /// # Errors
+    /// As [`Store::label`].
+    fn mapped(&self, samples: Range<u64>, group: usize) -> Result<Option<Bytes>>;
+}
+
+/// Reads samples, on one thread.
+pub trait StoreReader: Send {
+    /// Fills `out`, one slice for each group, with consecutive samples.
+    ///
+    /// # Errors
+    /// [`Kind::Sample`](crate::Kind::Sample) naming file and sample for one that is no image,
+    /// [`Kind::Io`](crate::Kind::Io) for files that cannot be read or have changed.
+    fn read(&mut self, samples: Range<u64>, out: &mut [&mut [u8]]) -> Result<()>;
+
+    /// Brings into memory what [`Store::mapped`] gave for `samples`, so that the consumer does not
+    /// wait for a disk.
+    ///
+    /// # Errors
+    /// As [`StoreReader::read`].
+    fn touch(&mut self, samples: Range<u64>) -> Result<()>;
+}
+
+/// One tensor of a stored sample.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredGroup {
+    /// The name of the group of views; empty where there is one without a name.
+    pub name: String,
+    /// Images of a sample.
+    pub views: usize,
+    /// `[C, H, W]` of an image.
+    pub image: [usize; 3],
+    /// Element type.
+    pub dtype: Dtype,
+    /// Order of the dimensions.
+    pub layout: Layout,
+}
+
+impl StoredGroup {
+    /// Bytes of one sample.
+    #[must_use]
+    pub fn sample_bytes(&self) -> usize {
+        self.views * self.image.iter().product::<usize>() * self.dtype.size()
+    }
+}

@@ -1,0 +1,221 @@
+//! Records as a loader reads them: each image decoded, or copied, to where it is wanted.
+
+use std::hint::black_box;
+use std::ops::Range;
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use crate::codec::{Decoder, Fit, Form, RawForm, Target};
+use crate::error::{Error, Kind, Result};
+use crate::load::{Store, StoreReader, StoredGroup};
+use crate::recipe::Dtype;
+use crate::shard::Records;
+
+/// Bytes that are mapped at once.
+const PAGE: usize = 4096;
+
+/// Stored images, brought to one form.
+#[derive(Debug, Clone)]
+pub struct ImageStore {
+    records: Arc<dyn Records>,
+    groups: Arc<[StoredGroup]>,
+    /// For each picture of a sample, where it belongs: group, and place in the group.
+    places: Arc<[Place]>,
+    /// Whether what lies in memory is what is wanted, group by group.
+    verbatim: bool,
+    fit: Fit,
+    /// Other numbers for the labels, if they are to have such.
+    labels: Option<Arc<[i64]>>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Place {
+    group: usize,
+    view: usize,
+}
+
+impl ImageStore {
+    /// The pictures of `records` as the images of `groups`, one after the other; `fit` says what
+    /// is done to images of another size.
+    ///
+    /// # Errors
+    /// [`Kind::Argument`] if a sample has another number of pictures, or if there is no sample.
+    pub fn new(records: Arc<dyn Records>, groups: Vec<StoredGroup>, fit: Fit) -> Result<Self> {
+        let views: usize = groups.iter().map(|group| group.views).sum();
+        if views != records.pictures() {
+            let has = records.pictures();
+            return Err(Error::new(
+                Kind::Argument,
+                format!("each sample has {has} picture(s), where {views} are wanted"),
+            ));
+        }
+        if records.samples().is_empty() {
+            return Err(Error::new(Kind::Argument, "there is no image"));
+        }
+        let verbatim = is_verbatim(&*records, &groups)?;
+        let place = |(group, of): (usize, &StoredGroup)| {
+            (0..of.views).map(move |view| Place { group, view }).collect::<Vec<_>>()
+        };
+        let places = groups.iter().enumerate().flat_map(place).collect();
+        Ok(Self { records, groups: groups.into(), places, verbatim, fit, labels: None })
+    }
+
+    /// The same with other labels: that of number `i` becomes `labels[i]`.
+    #[must_use]
+    pub fn relabelled(self, labels: Vec<i64>) -> Self {
+        Self { labels: Some(labels.into()), ..self }
+    }
+}
+
+impl Store for ImageStore {
+    fn samples(&self) -> Range<u64> {
+        self.records.samples()
+    }
+
+    fn groups(&self) -> &[StoredGroup] {
+        &self.groups
+    }
+
+    fn has_labels(&self) -> bool {
+        self.records.has_labels()
+    }
+
+    fn label(&self, index: u64) -> Result<Option<i64>> {
+        let label = self.records.label(index)?;
+        let (Some(label), Some(labels)) = (label, &self.labels) else { return Ok(label) };
+        let new = usize::try_from(label).ok().and_then(|label| labels.get(label));
+        new.map(|new| Some(*new)).ok_or_else(|| {
+            Error::new(Kind::Sample, format!("there is no class {label}"))
+                .at(self.records.place(index))
+                .with_sample(index)
+        })
+    }
+
+    fn latent_len(&self) -> usize {
+        self.records.latent_len()
+    }
+
+    fn latents(&self, index: u64, out: &mut [f32]) -> Result<()> {
+        self.records.latents(index, out)
+    }
+
+    fn reader(&self) -> Box<dyn StoreReader> {
+        Box::new(Reader { store: self.clone(), decoder: Decoder::new(), scratch: Vec::new() })
+    }
+
+    fn mapped(&self, samples: Range<u64>, group: usize) -> Result<Option<Bytes>> {
+        if !self.verbatim || self.records.together(samples.clone()) < samples.end - samples.start {
+            return Ok(None);
+        }
+        self.records.mapped(samples, group)
+    }
+}
+
+/// What one thread reads with.
+struct Reader {
+    store: ImageStore,
+    decoder: Decoder,
+    scratch: Vec<u8>,
+}
+
+impl Reader {
+    /// Copies samples that lie together as they are delivered. Says whether they do.
+    fn copy(&self, samples: &Range<u64>, first: u64, out: &mut [&mut [u8]]) -> Result<bool> {
+        if !self.store.verbatim {
+            return Ok(false);
+        }
+        for (number, (group, out)) in self.store.groups.iter().zip(out).enumerate() {
+            let Some(run) = self.store.records.run(samples.clone(), number)? else {
+                return Ok(false);
+            };
+            let start = whole(samples.start - first) * group.sample_bytes();
+            out[start..start + run.len()].copy_from_slice(run);
+        }
+        Ok(true)
+    }
+
+    fn decode(&mut self, index: u64, at: usize, out: &mut [&mut [u8]]) -> Result<()> {
+        let Self { store, decoder, scratch } = self;
+        let mut shown = 0;
+        store.records.show(index, scratch, &mut |picture, image| {
+            let Some(&Place { group, view }) = store.places.get(picture) else { return Ok(()) };
+            let form = form(&store.groups[group]);
+            let bytes = store.groups[group].sample_bytes() / store.groups[group].views;
+            let start = (at * store.groups[group].views + view) * bytes;
+            shown += 1;
+            let target = Target { form, fit: store.fit };
+            decoder.decode(image, &target, &mut out[group][start..start + bytes])
+        })?;
+        if shown == store.places.len() {
+            return Ok(());
+        }
+        let wanted = store.places.len();
+        Err(Error::new(Kind::Sample, format!("has {shown} picture(s) instead of {wanted}")))
+    }
+}
+
+impl StoreReader for Reader {
+    fn read(&mut self, samples: Range<u64>, out: &mut [&mut [u8]]) -> Result<()> {
+        let mut next = samples.start;
+        while next < samples.end {
+            let together = self.store.records.together(next..samples.end).max(1);
+            let run = next..samples.end.min(next.saturating_add(together));
+            if !self.copy(&run, samples.start, out)? {
+                for index in run.clone() {
+                    let decoded = self.decode(index, whole(index - samples.start), out);
+                    decoded.map_err(|error| named(error, &self.store, index))?;
+                }
+            }
+            next = run.end;
+        }
+        Ok(())
+    }
+
+    fn touch(&mut self, samples: Range<u64>) -> Result<()> {
+        for group in 0..self.store.groups.len() {
+            if let Some(run) = self.store.records.run(samples.clone(), group)? {
+                run.iter().step_by(PAGE).for_each(|byte| {
+                    black_box(*byte);
+                });
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Whether the first sample lies in memory as it is wanted; others have the same form.
+fn is_verbatim(records: &dyn Records, groups: &[StoredGroup]) -> Result<bool> {
+    let first = records.samples().start;
+    let mut raw = true;
+    let mut forms = groups.iter().flat_map(|group| std::iter::repeat_n(form(group), group.views));
+    records.show(first, &mut Vec::new(), &mut |_, picture| {
+        raw &= forms.next().is_some_and(|form| picture.form == Form::Raw(form));
+        Ok(())
+    })?;
+    for (number, group) in groups.iter().enumerate() {
+        let run = records.run(first..first + 1, number)?;
+        raw &= run.is_some_and(|run| run.len() == group.sample_bytes());
+    }
+    Ok(raw)
+}
+
+fn form(group: &StoredGroup) -> RawForm {
+    let &StoredGroup { image: [channels, height, width], dtype, layout, .. } = group;
+    RawForm { channels, height, width, dtype, layout }
+}
+
+/// An error of a sample says which, and where that is.
+fn named(error: Error, store: &ImageStore, index: u64) -> Error {
+    error.at(store.records.place(index)).with_sample(index)
+}
+
+fn whole(n: u64) -> usize {
+    usize::try_from(n).unwrap_or(usize::MAX)
+}
+
+/// What images are when nothing else is asked for: bytes, channel by channel.
+pub(super) fn plain_group(views: usize, image: [usize; 3]) -> StoredGroup {
+    let layout = crate::recipe::Layout::Nchw;
+    StoredGroup { name: String::new(), views, image, dtype: Dtype::U8, layout }
+}
