@@ -16,7 +16,7 @@ os.environ["HF_DATASETS_OFFLINE"] = "1"
 ROOT = Path(__file__).parents[2]
 SAMPLES = 60
 FIRST = 1_000
-VIEWS, CHANNELS, HEIGHT, WIDTH = SHAPE = (2, 1, 28, 28)
+SHAPE = VIEWS, *_ = (2, 1, 28, 28)
 CLASSES = 10
 
 
@@ -29,26 +29,39 @@ def genset(*arguments) -> str:
     return done.stdout
 
 
-@pytest.fixture(scope="session")
-def recipe(tmp_path_factory) -> Path:
-    """Digits with views that differ by latent and by pixels, in one range of indices."""
-    path = tmp_path_factory.mktemp("recipe") / "digits.toml"
+def write_recipe(path: Path, output: str = "") -> Path:
+    """Digits with views that differ by latent and by pixels."""
     path.write_text(
         'name = "digits"\nseed = 7\nsamples = 5_000\n'
         '[generator]\nmodel = "builtin:digits"\n'
         '[views]\ncount = 2\nlatent = [ { op = "gaussian", std = 0.5 } ]\n'
-        'pixel = [ { op = "flip", p = 0.5 } ]\n'
+        'pixel = [ { op = "flip", p = 0.5 } ]\n' + output
     )
     return path
 
 
-@pytest.fixture(scope="session")
-def digests(recipe) -> dict[int, str]:
+def stream_digests(recipe: Path) -> dict[int, str]:
     """The digest of each sample, as the stream delivers it."""
     text = genset("digest", recipe, "--from", FIRST, "--count", SAMPLES, "--json")
     samples = {sample["index"]: sample["blake3"] for sample in json.loads(text)["samples"]}
     assert sorted(samples) == list(range(FIRST, FIRST + SAMPLES))
     return samples
+
+
+def digest(images: np.ndarray, label: int) -> str:
+    """As `genset digest` has it: over all bytes of the images, then the label."""
+    delivered = np.ascontiguousarray(images).tobytes() + int(label).to_bytes(8, "little", signed=True)
+    return blake3.blake3(delivered).hexdigest()
+
+
+@pytest.fixture(scope="session")
+def recipe(tmp_path_factory) -> Path:
+    return write_recipe(tmp_path_factory.mktemp("recipe") / "digits.toml")
+
+
+@pytest.fixture(scope="session")
+def digests(recipe) -> dict[int, str]:
+    return stream_digests(recipe)
 
 
 @pytest.fixture(scope="session")
@@ -78,10 +91,8 @@ def check(digests):
     def compare(samples) -> None:
         seen = []
         for index, label, images in samples:
-            images = np.ascontiguousarray(images)
             assert images.dtype == np.uint8 and images.shape == SHAPE, index
-            delivered = images.tobytes() + int(label).to_bytes(8, "little", signed=True)
-            assert blake3.blake3(delivered).hexdigest() == digests[index], f"sample {index}"
+            assert digest(images, label) == digests[index], f"sample {index}"
             seen.append(index)
         assert sorted(seen) == sorted(digests)
 

@@ -272,7 +272,7 @@ fn a_table_that_points_outside_is_refused() {
     };
     for (bytes, why) in [
         (with(0, u32::MAX), "samples"),
-        (with(0, 3), "samples begin at byte"),
+        (with(0, 3), "its table ends at byte"),
         (with(1, 0), "samples begin at byte"),
         (with(1, u32::MAX), "samples begin at byte"),
         (with(3, u32::MAX), "ends at byte"),
