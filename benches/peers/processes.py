@@ -91,15 +91,17 @@ class Process:
                 total += time.clock_gettime((~pid << 3) | 2)
         return total
 
-    def memory(self) -> int:
-        """Bytes of its processes together, each page counted once."""
+    def memory(self, besides: Path | None = None) -> int:
+        """Bytes of its processes together, each page counted once; without those of files in the folder
+        `besides`."""
         own, files = 0, {}
         for pid in self._family():
             with contextlib.suppress(OSError):
                 private, mapped = _memory(pid)
                 own += private
                 for name, size in mapped.items():
-                    files[name] = max(size, files.get(name, 0))
+                    if besides is None or not name.startswith(f"{besides}/"):
+                        files[name] = max(size, files.get(name, 0))
         return own + sum(files.values())
 
     def _family(self) -> list[int]:
