@@ -69,10 +69,7 @@ class Process:
 
     def _absent(self) -> Absent:
         self.close()
-        said = self.log.read_text(errors="replace").strip().splitlines()
-        # genset's errors go on with advice; Python's end with what happened.
-        ours = (line for line in reversed(said) if line.startswith("error: "))
-        return Absent(next(ours, (said or ["it ended without a word"])[-1]).removeprefix("error: "))
+        return Absent(last_words(self.log.read_text(errors="replace")))
 
     def stop(self) -> None:
         """Stops its whole group until `go_on`."""
@@ -160,6 +157,14 @@ def _memory(pid: int) -> tuple[int, dict[str, int]]:
         elif name and words[0] == "Anonymous:":
             files[name] = files.get(name, 0) + resident - (int(words[1]) << 10)
     return own, files
+
+
+def last_words(log: str) -> str:
+    """Why a process ended, by what it said."""
+    said = log.strip().splitlines()
+    # genset's errors go on with advice; Python's end with what happened.
+    ours = (line for line in reversed(said) if line.startswith("error: "))
+    return next(ours, (said or ["it ended without a word"])[-1]).removeprefix("error: ")
 
 
 class Requests:

@@ -37,10 +37,10 @@ import sys
 import tempfile
 from pathlib import Path
 
-from collection import COLLECTIONS, Collection, Originals
+from collection import COLLECTIONS, Collection, Originals, new
 from likeness import Likeness
 from machine import ROOT, build_example, last_cores
-from processes import Absent
+from processes import Absent, last_words
 from readers import READERS, STORES
 from reading_results import Result, as_json, as_markdown, as_text
 from reading_teams import OURS, ORDERS, Contender, Course, Ready, ours, peer, prepare
@@ -121,19 +121,29 @@ def make(
         if place.exists():
             continue
         say(f"{collection.title}: writing {store}")
-        if store in STORES or store == "raw":
-            command = [sys.executable, HERE / "collection.py", collection.name, store, "-o", folder]
-        else:
-            command = [example, place.with_name("png"), "--size", collection.size, "--shards", place]
-        done = subprocess.run([str(word) for word in command], stdout=sys.stderr, stderr=subprocess.PIPE, text=True)
-        if done.returncode:
-            sys.stderr.write(done.stderr)
-            missing[store] = (done.stderr.strip().splitlines() or ["it was not written"])[-1]
+        try:
+            if store in STORES or store == "raw":
+                run([sys.executable, HERE / "collection.py", collection.name, store, "-o", folder])
+            else:
+                with new(place) as part:
+                    run([example, place.with_name("png"), "--size", collection.size, "--shards", part])
+        except Absent as why:
+            missing[store] = str(why)
     return missing
 
 
+def run(command: list[object]) -> None:
+    """Raises `Absent` with what it said last if it fails."""
+    done = subprocess.run([str(word) for word in command], stdout=sys.stderr, stderr=subprocess.PIPE, text=True)
+    if done.returncode:
+        raise Absent(last_words(done.stderr))
+
+
 def before(store: str) -> tuple[str, ...]:
-    return STORES[store].after if store in STORES else () if store == "raw" else ("png",)
+    """What it is made of, besides raw pixels; genset's shards are made of the folder of PNG files."""
+    if store == "raw":
+        return ()
+    return STORES[store].after if store in STORES else ("png",)
 
 
 def measure(

@@ -2,8 +2,8 @@
 
 The map copies a batch in one call where it lies in one piece, and by `take` where it
 is shuffled, `mode="clip"` because it else goes through a buffer. NumPy lets other
-threads run meanwhile. The copy does the same from memory that no file is behind, which
-is a ceiling for whoever hands out a copy; shuffled it is the same.
+threads run meanwhile. The copy does the same from memory that no file is behind: the
+ceiling for whoever hands out a copy.
 """
 
 from __future__ import annotations
@@ -44,7 +44,3 @@ class Copies(Mapped):
     def __init__(self, source: Source) -> None:
         super().__init__(source)
         self.images = self.images.copy()
-
-    def __iter__(self) -> Iterator[Batch]:
-        order = orders(len(self.labels), shuffle=False)
-        return batches(order, self.together, self.images.shape[1:], self.source.workers)
