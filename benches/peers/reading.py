@@ -43,7 +43,7 @@ from machine import ROOT, build_example, last_cores
 from processes import Absent, last_words
 from readers import READERS, STORES
 from reading_results import Result, as_json, as_markdown, as_text
-from reading_teams import OURS, ORDERS, Contender, Course, Ready, ours, peer, prepare
+from reading_teams import ORDERS, OURS, Contender, Course, Ready, ours, peer, prepare
 
 HERE = Path(__file__).parent
 
@@ -107,9 +107,7 @@ def parse() -> argparse.Namespace:
     return arguments
 
 
-def make(
-    collection: Collection, folder: Path, example: Path | None, contenders: list[Contender]
-) -> dict[str, str]:
+def make(collection: Collection, folder: Path, example: Path | None, contenders: list[Contender]) -> dict[str, str]:
     """Writes the files of all contenders, unless they are there; gives why stores are missing.
 
     A library writes in a process of its own, as it takes much memory."""

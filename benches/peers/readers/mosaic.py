@@ -4,13 +4,15 @@ Raw pixels are an `ndarray` whose type and shape the shard's header has, which i
 quickest to decode of its encodings. JPEG files are `bytes`, decoded by OpenCV: its own
 `jpeg` gives a Pillow image, which takes twice as long. `batch_size` tells it how samples
 are shared among workers. `py1e`, its default, shuffles among all shards. An item comes
-in one call each; `__getitems__` of ours only writes them to one array.
+in one call each. It lets one process at a time have a folder; as one contender is kept
+while another is tried, each has a link of its own to it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import cv2
 import numpy as np
@@ -39,9 +41,11 @@ def write_jpeg(originals: Originals, place: Path) -> None:
 class Raw:
     def __init__(self, source: Source) -> None:
         cv2.setNumThreads(0)
-        streaming.base.util.clean_stale_shared_memory()
         self.versions = {"mosaicml-streaming": streaming.__version__, "torch": torch.__version__}
-        dataset = StreamingDataset(local=str(source.store), shuffle=source.shuffle, batch_size=BATCH)
+        self.link = TemporaryDirectory()
+        local = Path(self.link.name) / "mds"
+        local.symlink_to(source.store)
+        dataset = StreamingDataset(local=str(local), shuffle=source.shuffle, batch_size=BATCH)
         self.loader = data_loader(dataset, source, batch_size=BATCH, drop_last=True, collate_fn=self.collate)
 
     def __iter__(self) -> Iterator[Batch]:

@@ -53,9 +53,7 @@ class _Tar:
             "torch": torch.__version__,
         }
         shards = sorted(map(str, source.store.glob("*.tar")))
-        dataset = webdataset.WebDataset(
-            shards, shardshuffle=SHARDS if source.shuffle else False, empty_check=False
-        )
+        dataset = webdataset.WebDataset(shards, shardshuffle=SHARDS if source.shuffle else False, empty_check=False)
         if source.shuffle:
             dataset = dataset.shuffle(BUFFER)
         dataset = dataset.to_tuple(self.member, "cls").map_tuple(self.image, int)
