@@ -5,15 +5,13 @@ from __future__ import annotations
 
 import contextlib
 import sys
-import time
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Self
 
 from generators import GENERATORS, VIEWS, recipe
-from machine import busy_seconds
 from processes import Process
 from streams import STREAMS, Layout, Variant
+from turns import Clock, Standby, Turn, peak_memory
 
 HERE = Path(__file__).parent
 OURS = "genset"
@@ -92,59 +90,24 @@ class Course:
         command += ["--workers", layout.workers, "--threads", layout.threads]
         return Process(command, self.cores, log, {})
 
+    @property
+    def time(self) -> Clock:
+        return Clock(self.cores, self.clock, GENERATORS[self.generator].batch * VIEWS)
+
     def images(self, entrant: Entrant) -> Path:
         return self.scratch / f"{entrant.name}.u8"
 
 
 @dataclass
-class Ready:
-    """An entrant in its fastest setting, stopped between its turns."""
+class Ready(Standby):
+    """An entrant in its fastest setting."""
 
     entrant: Entrant
-    process: Process
     setting: str
     memory: int
     """The most bytes it was seen to have while it worked."""
     layout: Layout
     versions: dict[str, str] = field(default_factory=dict)
-
-    def ask(self, request: dict[str, object]) -> dict:
-        """Lets it run for as long as the answer takes."""
-        self.process.go_on()
-        self.process.ask(request)
-        answer = self.process.answer()
-        self.process.stop()
-        return answer
-
-    def turn(self, course: Course, seconds: float) -> Turn:
-        self.process.go_on()
-        turn = Turn.of(self.process, course, seconds)
-        self.process.stop()
-        return turn
-
-
-@dataclass(frozen=True)
-class Turn:
-    """What a contender did when asked once."""
-
-    rate: float
-    """Images a second, by the course's clock."""
-    others: float
-    """The part of the cores' time that went to something else."""
-
-    @classmethod
-    def of(cls, process: Process, course: Course, seconds: float) -> Self:
-        work, own, begun = busy_seconds(course.cores), process.cpu_seconds(), time.perf_counter()
-        process.ask({"seconds": seconds})
-        answer = process.answer()
-        wall = time.perf_counter() - begun
-        own = process.cpu_seconds() - own
-        others = max(0.0, busy_seconds(course.cores) - work - own) / (wall * len(course.cores))
-        if course.clock == "wall":
-            return cls(answer["images"] / answer["seconds"], others)
-        # Its clock begins a batch before the first image that is counted.
-        images = answer["images"] + GENERATORS[course.generator].batch * VIEWS
-        return cls(images * len(course.cores) / own, others)
 
 
 def prepare(course: Course, entrant: Entrant, follow: Layout | None, seconds: float) -> Ready:
@@ -168,7 +131,7 @@ def prepare(course: Course, entrant: Entrant, follow: Layout | None, seconds: fl
         for layout in layouts:
             process = closing.enter_context(course.start(entrant, layout, variant))
             versions = process.answer()["versions"]
-            speed = Turn.of(process, course, seconds).rate
+            speed = Turn.of(process, course.time, seconds).rate
             process.stop()
             if speed > fastest:
                 fastest, chosen, process, kept = speed, layout, kept, process
@@ -183,21 +146,4 @@ def prepare(course: Course, entrant: Entrant, follow: Layout | None, seconds: fl
         kept.stop()
         closing.pop_all()
     setting = [str(chosen)] + ([str(variant)] if len(variants) > 1 else [])
-    return Ready(entrant, kept, ", ".join(setting), memory, chosen, versions)
-
-
-def rate(process: Process, seconds: float) -> float:
-    """Images a second."""
-    process.ask({"seconds": seconds})
-    answer = process.answer()
-    return answer["images"] / answer["seconds"]
-
-
-def peak_memory(process: Process, seconds: float) -> int:
-    """Bytes; looks while it works, which would slow a measurement."""
-    process.ask({"seconds": seconds})
-    most = 0
-    while not process.has_answer(0.02):
-        most = max(most, process.memory())
-    process.answer()
-    return most
+    return Ready(kept, entrant, ", ".join(setting), memory, chosen, versions)

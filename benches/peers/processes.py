@@ -69,10 +69,7 @@ class Process:
 
     def _absent(self) -> Absent:
         self.close()
-        said = self.log.read_text(errors="replace").strip().splitlines()
-        # genset's errors go on with advice; Python's end with what happened.
-        ours = (line for line in reversed(said) if line.startswith("error: "))
-        return Absent(next(ours, (said or ["it ended without a word"])[-1]).removeprefix("error: "))
+        return Absent(last_words(self.log.read_text(errors="replace")))
 
     def stop(self) -> None:
         """Stops its whole group until `go_on`."""
@@ -91,15 +88,17 @@ class Process:
                 total += time.clock_gettime((~pid << 3) | 2)
         return total
 
-    def memory(self) -> int:
-        """Bytes of its processes together, each page counted once."""
+    def memory(self, besides: Path | None = None) -> int:
+        """Bytes of its processes together, each page counted once; without those of files in the folder
+        `besides`."""
         own, files = 0, {}
         for pid in self._family():
             with contextlib.suppress(OSError):
                 private, mapped = _memory(pid)
                 own += private
                 for name, size in mapped.items():
-                    files[name] = max(size, files.get(name, 0))
+                    if besides is None or not name.startswith(f"{besides}/"):
+                        files[name] = max(size, files.get(name, 0))
         return own + sum(files.values())
 
     def _family(self) -> list[int]:
@@ -158,6 +157,14 @@ def _memory(pid: int) -> tuple[int, dict[str, int]]:
         elif name and words[0] == "Anonymous:":
             files[name] = files.get(name, 0) + resident - (int(words[1]) << 10)
     return own, files
+
+
+def last_words(log: str) -> str:
+    """Why a process ended, by what it said."""
+    said = log.strip().splitlines()
+    # genset's errors go on with advice; Python's end with what happened.
+    ours = (line for line in reversed(said) if line.startswith("error: "))
+    return next(ours, (said or ["it ended without a word"])[-1]).removeprefix("error: ")
 
 
 class Requests:

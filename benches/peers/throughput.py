@@ -139,7 +139,7 @@ def measure(course: Course, entrants: list[Entrant], arguments: argparse.Namespa
             say(f"{title(course.generator)}: round {turn + 1} of {arguments.rounds}")
             # There and back, so that nobody always follows the same neighbour.
             for one in ready if turn % 2 == 0 else reversed(ready):
-                done = one.turn(course, arguments.seconds)
+                done = one.turn(course.time, arguments.seconds)
                 result.rounds[one.entrant.title].append(done.rate)
                 result.others[one.entrant.title].append(done.others)
         for one in ready:

@@ -100,7 +100,8 @@ fn measured(difference: &Difference) -> String {
         text +=
             &format!("; differences of at most {max:.4}, {mean:.6} on average ({psnr:.1} dB PSNR)");
         if !exact {
-            text += ", as they may be: the encoding, a version, provider or rewrite is another";
+            text +=
+                "; they need not be equal after JPEG, or on another version, provider or rewrite";
         }
     }
     text.push('\n');

@@ -6,7 +6,7 @@ use std::ops::Range;
 use std::path::Path;
 
 use super::map::MappedFile;
-use super::{Contents, Format, Manifest, ShardEntry, ShardReader, ShardWriter};
+use super::{Format, Manifest, ShardEntry, ShardReader, ShardWriter};
 use super::{images, mds, safetensors, webdataset};
 use crate::error::{Error, Result};
 
@@ -103,14 +103,10 @@ impl Format {
 fn metadata(manifest: &Manifest) -> BTreeMap<String, String> {
     let Manifest { provenance, .. } = manifest;
     let rewrites: Vec<_> = provenance.rewrites.iter().map(ToString::to_string).collect();
-    let contents = match manifest.contents {
-        Contents::Delivered => "delivered",
-        Contents::Rows => "rows",
-    };
     let said = [
         ("dataset", manifest.dataset.to_string()),
         ("name", manifest.name.clone()),
-        ("contents", contents.to_owned()),
+        ("contents", manifest.contents.name().to_owned()),
         ("genset", provenance.genset.clone()),
         ("onnxruntime", provenance.runtime.clone()),
         ("providers", provenance.providers.join(",")),

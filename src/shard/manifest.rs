@@ -73,6 +73,17 @@ pub enum Contents {
     Rows,
 }
 
+impl Contents {
+    /// Its name in manifests.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Delivered => "delivered",
+            Self::Rows => "rows",
+        }
+    }
+}
+
 /// The file of a generator.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -19,7 +19,7 @@ pub mod images;
 mod manifest;
 mod map;
 pub mod mds;
-mod npy;
+pub(crate) mod npy;
 mod records;
 mod rows;
 pub mod safetensors;

@@ -51,8 +51,69 @@ pub(crate) fn header(dtype: Dtype, shape: &[usize]) -> Vec<u8> {
 /// # Errors
 /// [`Kind::Sample`] saying what is wrong, [`Kind::Limit`] for a header that is too long.
 pub(crate) fn parse(bytes: &[u8]) -> Result<Array<'_>> {
-    let bad =
-        |what: &str| Error::new(Kind::Sample, format!("is no NumPy array that is read: {what}"));
+    let (header, data) = open(bytes)?;
+    let dtype = match header.descr {
+        "|u1" | "u1" | "<u1" => Dtype::U8,
+        "<f2" => Dtype::F16,
+        "<f4" => Dtype::F32,
+        other => {
+            return Err(bad(&format!("its elements are `{other}`"))
+                .help("uint8, float16 and float32 (little-endian) are read"));
+        }
+    };
+    whole(&header.shape, dtype.size(), data)?;
+    Ok(Array { dtype, shape: header.shape, data })
+}
+
+/// Reads an array of integers of any size, `[N]` or `[N, 1]`.
+///
+/// # Errors
+/// As [`parse`].
+pub(crate) fn integers(bytes: &[u8]) -> Result<Vec<i64>> {
+    let (header, data) = open(bytes)?;
+    let Header { descr, shape, .. } = header;
+    if !matches!(*shape, [_] | [_, 1]) {
+        return Err(bad(&format!("it is no list, but of shape {shape:?}")));
+    }
+    let size = match descr {
+        "|u1" | "|i1" | "u1" | "i1" => 1,
+        "<u2" | "<i2" => 2,
+        "<u4" | "<i4" => 4,
+        "<u8" | "<i8" => 8,
+        other => {
+            return Err(bad(&format!("its elements are `{other}`"))
+                .help("integers (little-endian) are read: write it with .astype('int64')"));
+        }
+    };
+    whole(&shape, size, data)?;
+    let signed = descr.contains('i');
+    data.chunks_exact(size)
+        .map(|element| {
+            let negative = signed && element.last().is_some_and(|byte| byte & 0x80 != 0);
+            let mut wide = [if negative { 0xff } else { 0 }; 8];
+            wide[..size].copy_from_slice(element);
+            let value = i64::from_le_bytes(wide);
+            let fits = signed || size < 8 || value >= 0;
+            fits.then_some(value).ok_or_else(|| bad("it has an integer of more than 63 bits"))
+        })
+        .collect()
+}
+
+fn bad(what: &str) -> Error {
+    Error::new(Kind::Sample, format!("is no NumPy array that is read: {what}"))
+}
+
+/// Checks that the data is as long as the shape says.
+fn whole(shape: &[usize], size: usize, data: &[u8]) -> Result<()> {
+    let want = shape.iter().try_fold(size, |len, axis| len.checked_mul(*axis));
+    if want != Some(data.len()) {
+        return Err(bad(&format!("its shape is {shape:?}, and {} bytes follow", data.len())));
+    }
+    Ok(())
+}
+
+/// Reads the header; what follows it.
+fn open(bytes: &[u8]) -> Result<(Header<'_>, &[u8])> {
     let short = || bad("it ends within its header");
     let rest = bytes.strip_prefix(MAGIC).ok_or_else(|| bad("it has not the first bytes of one"))?;
     let (&[major, _], rest) = rest.split_first_chunk::<2>().ok_or_else(short)?;
@@ -77,21 +138,7 @@ pub(crate) fn parse(bytes: &[u8]) -> Result<Array<'_>> {
     if header.fortran {
         return Err(bad("it is in Fortran order").help("write it with numpy.ascontiguousarray"));
     }
-    let dtype = match header.descr {
-        "|u1" | "u1" | "<u1" => Dtype::U8,
-        "<f2" => Dtype::F16,
-        "<f4" => Dtype::F32,
-        other => {
-            return Err(bad(&format!("its elements are `{other}`"))
-                .help("uint8, float16 and float32 (little-endian) are read"));
-        }
-    };
-    let want = header.shape.iter().try_fold(dtype.size(), |len, axis| len.checked_mul(*axis));
-    if want != Some(data.len()) {
-        let (shape, have) = (&header.shape, data.len());
-        return Err(bad(&format!("its shape is {shape:?}, and {have} bytes follow")));
-    }
-    Ok(Array { dtype, shape: header.shape, data })
+    Ok((header, data))
 }
 
 struct Header<'a> {

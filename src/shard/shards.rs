@@ -3,6 +3,7 @@
 //! Opening reads the manifest alone; a shard is opened when a sample of it is first asked for, and
 //! stays open. Which shard that is takes one division, however many there are.
 
+use std::fmt::Write as _;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
@@ -13,7 +14,8 @@ use super::cut::Cut;
 use super::export::manifests;
 use super::manifest::{MANIFEST, Manifest, ShardEntry};
 use super::records::{Records, ShardReader};
-use crate::codec::Picture;
+use super::writer::GroupForm;
+use crate::codec::{Picture, RawForm};
 use crate::error::{Error, Kind, Result, ResultExt};
 
 /// The samples of an export, read back.
@@ -224,7 +226,18 @@ impl Records for Shards {
 
     fn identify(&self, hasher: &mut blake3::Hasher) {
         let Manifest { dataset, format, form, samples, shards, contents, .. } = &self.manifest;
-        let text = format!("shards {dataset} {format} {contents:?} {form:?} {samples:?}");
+        let mut text = format!(
+            "shards\n{dataset}\n{} {format} {}\n{}..{}\n",
+            contents.name(),
+            form.encoding,
+            samples.start,
+            samples.end
+        );
+        for GroupForm { views, form, .. } in &form.groups {
+            let RawForm { channels, height, width, dtype, layout } = form;
+            let (dtype, layout) = (dtype.name(), layout.name());
+            let _ = writeln!(text, "{views} {channels} {height} {width} {dtype} {layout}");
+        }
         hasher.update(&(text.len() as u64).to_le_bytes());
         hasher.update(text.as_bytes());
         for shard in shards {

@@ -48,7 +48,7 @@ pub struct Verified {
     pub samples: u64,
     /// Pictures decoded.
     pub pictures: u64,
-    /// Bytes hashed.
+    /// Bytes of shards that were hashed.
     pub bytes: u64,
     /// What is wrong, in the order of samples: the first hundred.
     pub faults: Vec<Fault>,

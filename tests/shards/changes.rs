@@ -101,7 +101,7 @@ fn another_export_into_the_folder_is_refused_and_says_what_is_another() {
         (
             Export { contents: Contents::Rows, ..small() },
             dataset.clone(),
-            "has contents Delivered, not Rows",
+            "has contents delivered, not rows",
         ),
         (small(), dataset.executed_with(&[]).unwrap(), "has rewrites "),
     ];

@@ -1,23 +1,24 @@
 //! `kill -9` at any moment costs what was being written, and nothing else.
 
-use std::process::{Command, Stdio};
+use std::process::{Command, ExitStatus, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use super::command::genset;
 use super::*;
 
-/// Kills, over all folders.
-const KILLS: u64 = 50;
+/// Kills of exports of each format: fifty in all.
+const KILLS: [(&str, u32); 4] =
+    [("safetensors", 14), ("webdataset", 12), ("mds", 12), ("images", 12)];
 /// Shards of one export.
-const SHARDS: u64 = 120;
+const SHARDS: u64 = 40;
 
-/// The command; a hundred small shards.
+/// The command, for many small shards.
 fn export(folder: &Path, format: &str) -> Command {
     let mut command = genset();
     command
-        .args(["export", common::DIGITS, "--format", format, "--shard-samples", "64"])
-        .args(["--samples", &(SHARDS * 64).to_string(), "--workers", "1", "--batch", "64"])
+        .args(["export", common::DIGITS, "--format", format, "--shard-samples", "32"])
+        .args(["--samples", &(SHARDS * 32).to_string(), "--workers", "1", "--batch", "32"])
         .args(["--images", "png", "--parameters", "--rank", "0", "--world-size", "1", "-o"])
         .arg(folder)
         .stdout(Stdio::null())
@@ -27,46 +28,48 @@ fn export(folder: &Path, format: &str) -> Command {
 
 #[test]
 fn an_export_killed_at_fifty_random_moments_is_the_same_bytes() {
-    let formats = ["safetensors", "webdataset", "mds", "images"];
-    let whole: Vec<_> = formats
-        .iter()
-        .map(|format| {
+    let mut seed = 1_u64;
+    for (format, quota) in KILLS {
+        let whole = tempfile::tempdir().unwrap();
+        let begun = Instant::now();
+        assert!(export(whole.path(), format).status().unwrap().success());
+        let all = begun.elapsed();
+        let (mut kills, mut exports) = (0, 0);
+        while kills < quota {
             let folder = tempfile::tempdir().unwrap();
-            assert!(export(folder.path(), format).status().unwrap().success());
-            folder
-        })
-        .collect();
-    let (mut kills, mut folders, mut seed) = (0, 0, 1_u64);
-    while kills < KILLS {
-        let format = folders % formats.len();
-        folders += 1;
-        let folder = tempfile::tempdir().unwrap();
-        loop {
-            let before = shards(folder.path());
-            let mut child = export(folder.path(), formats[format]).spawn().unwrap();
-            // By a congruential generator: any moment from the start of the process on.
-            seed = seed
-                .wrapping_mul(6_364_136_223_846_793_005)
-                .wrapping_add(1_442_695_040_888_963_407);
-            let moment = Duration::from_millis((seed >> 33) % 500);
-            let begun = Instant::now();
-            let mut done = None;
-            while done.is_none() && (begun.elapsed() < moment || kills == KILLS) {
-                thread::sleep(Duration::from_millis(1));
-                done = child.try_wait().unwrap();
+            exports += 1;
+            loop {
+                let before = shards(folder.path());
+                // By Knuth's congruential generator: any moment, from the start of the process on.
+                seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+                let part = f64::from(u32::try_from(seed >> 32).unwrap()) / f64::from(u32::MAX);
+                let moment = (kills < quota).then(|| all.mul_f64(part));
+                if let Some(status) = killed(export(folder.path(), format), moment) {
+                    assert!(status.success());
+                    break;
+                }
+                kills += 1;
+                check_what_is_there(folder.path(), whole.path(), before);
             }
-            if let Some(status) = done {
-                assert!(status.success());
-                break;
-            }
-            child.kill().unwrap();
-            child.wait().unwrap();
-            kills += 1;
-            check_what_is_there(folder.path(), whole[format].path(), before);
+            assert_same(whole.path(), folder.path());
         }
-        assert_same(whole[format].path(), folder.path());
+        eprintln!("{format}: {kills} kills of {exports} exports");
     }
-    eprintln!("{kills} kills of {folders} exports");
+}
+
+/// Runs a command and kills it at a moment after its start; how it ended if it did so before.
+fn killed(mut command: Command, moment: Option<Duration>) -> Option<ExitStatus> {
+    let (mut child, begun) = (command.spawn().unwrap(), Instant::now());
+    let Some(moment) = moment else { return Some(child.wait().unwrap()) };
+    while begun.elapsed() < moment {
+        if let Some(status) = child.try_wait().unwrap() {
+            return Some(status);
+        }
+        thread::sleep(Duration::from_millis(1));
+    }
+    child.kill().unwrap();
+    // It may have ended by itself in this moment.
+    Some(child.wait().unwrap()).filter(ExitStatus::success)
 }
 
 /// Shards that the manifest lists.

@@ -26,7 +26,7 @@ pub struct Exported {
     pub resumed: usize,
     /// Images that this run wrote.
     pub images: u64,
-    /// Bytes of the shards that this run made.
+    /// Bytes of the shards that this run made, and of image files.
     pub bytes: u64,
     /// From the start to the last manifest.
     pub time: Duration,

@@ -12,7 +12,7 @@ use crate::load::{Batch, Dataset, LoaderBuilder};
 use crate::shard::cut::{Cut, runs};
 use crate::shard::folder::Partial;
 use crate::shard::manifest::{Manifest, Part};
-use crate::shard::{SampleRecord, ShardWriter};
+use crate::shard::{Format, SampleRecord, ShardWriter};
 
 /// What does not change while a rank writes.
 #[derive(Clone, Copy)]
@@ -72,7 +72,11 @@ impl Writing<'_> {
             let (shards, bytes) = finisher.end()?;
             written.map(|()| (shards, bytes))
         });
-        let (shards, bytes) = result?;
+        let (shards, mut bytes) = result?;
+        if self.export.format == Format::Images {
+            // A shard only lists the images, which are files of their own.
+            bytes += progress.bytes;
+        }
         Ok(Written { shards, images: progress.images, bytes })
     }
 

@@ -117,7 +117,7 @@ pub(super) fn difference(
     };
     of("dataset", &this.dataset, &other.dataset)
         .or_else(|| of("name", &this.name, &other.name))
-        .or_else(|| debug("contents", &this.contents, &other.contents))
+        .or_else(|| of("contents", &this.contents.name(), &other.contents.name()))
         .or_else(|| of("format", &this.format, &other.format))
         .or_else(|| of("encoding", &form.encoding, &form2.encoding))
         .or_else(|| of("samples a shard", &this.samples_per_shard, &other.samples_per_shard))

@@ -21,7 +21,7 @@ const MAX_PAX: usize = 1 << 20;
 
 /// A regular file in a tar.
 #[derive(Debug)]
-pub(super) struct Member<'a> {
+pub(crate) struct Member<'a> {
     /// Its path, relative and without `.` or `..`.
     pub name: Cow<'a, str>,
     /// Where its bytes are.
@@ -30,7 +30,7 @@ pub(super) struct Member<'a> {
 
 /// A walk over the members of a tar.
 #[derive(Debug)]
-pub(super) struct Members<'a> {
+pub(crate) struct Members<'a> {
     bytes: &'a [u8],
     at: usize,
 }

@@ -18,7 +18,7 @@
 //!
 //! [`WebDatasetReader`] reads these shards; [`WebDatasetRecords`] reads what other tools wrote.
 
-mod archive;
+pub(crate) mod archive;
 mod braces;
 mod gather;
 mod names;

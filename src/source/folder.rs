@@ -1,0 +1,248 @@
+//! A folder of image files, a folder for each class.
+
+use std::fs::File;
+use std::io::Read as _;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+
+use super::arrays::outside;
+use crate::codec::{Form, Picture};
+use crate::error::{Error, Kind, Result, ResultExt as _};
+use crate::shard::Records;
+
+/// What the names of images end with, in any case.
+const EXTENSIONS: [&str; 4] = ["jpg", "jpeg", "png", "webp"];
+
+/// The largest file that is read as an image.
+pub(super) const MAX_FILE_BYTES: u64 = 1 << 30;
+
+/// The most bytes that the names of all images may have together.
+const MAX_NAME_BYTES: usize = 1 << 32;
+
+/// How deep folders may lie in each other.
+const MAX_DEPTH: usize = 64;
+
+/// Whether a name is that of an image.
+pub(super) fn is_image(name: &str) -> bool {
+    let extension = name.rsplit_once('.').map(|(_, extension)| extension);
+    extension.is_some_and(|own| EXTENSIONS.iter().any(|known| own.eq_ignore_ascii_case(known)))
+}
+
+/// Images in folders: `ROOT/CLASS/…/NAME.jpg`, or `ROOT/NAME.jpg` without classes.
+///
+/// The order is that of the bytes of the paths, which is the same on every machine. Classes are the
+/// folders in the root, in that order. Names take their own length and 12 bytes each.
+#[derive(Debug)]
+pub struct FolderRecords {
+    root: PathBuf,
+    /// All paths below the root, with `/` between names, one after the other.
+    names: String,
+    /// Where each name ends.
+    ends: Vec<usize>,
+    /// The first sample of each class.
+    first: Vec<u64>,
+    classes: Vec<String>,
+    skipped: u64,
+}
+
+impl FolderRecords {
+    /// Lists a folder. No image is opened.
+    ///
+    /// # Errors
+    /// [`Kind::Io`] if a folder cannot be listed, has a name that is not UTF-8, or has a link that
+    /// leads to a folder or out of the root; [`Kind::Sample`] if there is no image, a class without
+    /// one, or images beside classes.
+    pub fn open(root: &Path) -> Result<Self> {
+        let inside = root.canonicalize().map_err(|error| Error::io(root, "read", error))?;
+        let mut listing = Listing { root, inside, paths: Vec::new(), bytes: 0, skipped: 0 };
+        listing.walk("", 0)?;
+        let Listing { mut paths, bytes, skipped, .. } = listing;
+        paths.sort_unstable();
+        let mut own = Self {
+            root: root.to_path_buf(),
+            names: String::with_capacity(bytes),
+            ends: Vec::with_capacity(paths.len()),
+            first: Vec::new(),
+            classes: Vec::new(),
+            skipped,
+        };
+        let flat = paths.iter().filter(|path| !path.contains('/')).count();
+        if flat != 0 && flat != paths.len() {
+            let text = format!("{flat} images lie beside the folders of classes");
+            return Err(Error::new(Kind::Sample, text)
+                .help("put each image into the folder of its class, or have no such folders")
+                .at(root.display()));
+        }
+        for path in paths {
+            if let Some((class, _)) = path.split_once('/')
+                && own.classes.last().is_none_or(|last| last != class)
+            {
+                own.first.push(own.ends.len() as u64);
+                own.classes.push(class.to_owned());
+            }
+            own.names.push_str(&path);
+            own.ends.push(own.names.len());
+        }
+        if own.ends.is_empty() {
+            return Err(Error::new(
+                Kind::Sample,
+                format!("there is no image in {}", root.display()),
+            )
+            .help("images are files whose names end in .jpg, .jpeg, .png or .webp"));
+        }
+        Ok(own)
+    }
+
+    /// Files that are no images by their names, and hidden ones, which were left out.
+    #[must_use]
+    pub fn skipped(&self) -> u64 {
+        self.skipped
+    }
+
+    /// The path of a sample below the root.
+    fn name(&self, index: u64) -> Option<&str> {
+        let index = usize::try_from(index).ok()?;
+        let end = *self.ends.get(index)?;
+        let begin = index.checked_sub(1).map_or(0, |before| self.ends[before]);
+        self.names.get(begin..end)
+    }
+}
+
+/// A folder being listed.
+struct Listing<'a> {
+    root: &'a Path,
+    /// The root without links.
+    inside: PathBuf,
+    paths: Vec<Box<str>>,
+    bytes: usize,
+    skipped: u64,
+}
+
+impl Listing<'_> {
+    /// Lists what is at `below`, which ends in `/` unless it is the root.
+    fn walk(&mut self, below: &str, depth: usize) -> Result<()> {
+        let folder = self.root.join(below);
+        let failed = |error| Error::io(&folder, "list", error);
+        if depth > MAX_DEPTH {
+            let text = format!("{}: folders lie too deep in each other", folder.display());
+            return Err(Error::new(Kind::Limit, text));
+        }
+        for entry in std::fs::read_dir(&folder).map_err(failed)? {
+            let entry = entry.map_err(failed)?;
+            let name = entry.file_name().into_string().map_err(|name| {
+                let name = folder.join(name);
+                Error::new(Kind::Io, format!("the name of {} is no UTF-8", name.display()))
+                    .help("rename it: names are part of what a dataset is")
+            })?;
+            let kind = entry.file_type().map_err(failed)?;
+            if kind.is_dir() && !name.starts_with('.') {
+                self.walk(&format!("{below}{name}/"), depth + 1)?;
+            } else if name.starts_with('.') || !is_image(&name) {
+                self.skipped += 1;
+            } else {
+                if kind.is_symlink() {
+                    self.follow(&entry.path())?;
+                } else if !kind.is_file() {
+                    let text = format!("{} is no file", entry.path().display());
+                    return Err(Error::new(Kind::Io, text).help("take it out of the folder"));
+                }
+                self.bytes += below.len() + name.len();
+                if self.bytes > MAX_NAME_BYTES {
+                    let text = format!("the names have more than {MAX_NAME_BYTES} bytes");
+                    return Err(Error::new(Kind::Limit, text).at(self.root.display()));
+                }
+                self.paths.push(format!("{below}{name}").into());
+            }
+        }
+        Ok(())
+    }
+
+    /// Refuses a link that leads to something else than a file below the root.
+    fn follow(&self, link: &Path) -> Result<()> {
+        let to = link.canonicalize().map_err(|error| Error::io(link, "follow", error))?;
+        if to.starts_with(&self.inside) && to.is_file() {
+            return Ok(());
+        }
+        let text = format!("{} is a link to no file of this folder", link.display());
+        Err(Error::new(Kind::Io, text)
+            .help("copy what it leads to (`cp -rL`), or use hard links (`cp -rl`)"))
+    }
+}
+
+impl Records for FolderRecords {
+    fn samples(&self) -> Range<u64> {
+        0..self.ends.len() as u64
+    }
+
+    fn pictures(&self) -> usize {
+        1
+    }
+
+    fn classes(&self) -> &[String] {
+        &self.classes
+    }
+
+    fn has_labels(&self) -> bool {
+        !self.classes.is_empty()
+    }
+
+    fn label(&self, index: u64) -> Result<Option<i64>> {
+        if index >= self.samples().end {
+            return Err(outside(index, self.samples()));
+        }
+        let class = self.first.partition_point(|first| *first <= index);
+        Ok(class.checked_sub(1).map(|class| class as i64))
+    }
+
+    fn show(
+        &self,
+        index: u64,
+        scratch: &mut Vec<u8>,
+        show: &mut dyn FnMut(usize, Picture<'_>) -> Result<()>,
+    ) -> Result<()> {
+        let name = self.name(index).ok_or_else(|| outside(index, self.samples()))?;
+        let path = self.root.join(name);
+        read(&path, scratch)?;
+        show_file(scratch, show).at(|| path.display().to_string())
+    }
+
+    fn place(&self, index: u64) -> String {
+        self.root.join(self.name(index).unwrap_or_default()).display().to_string()
+    }
+
+    fn identify(&self, hasher: &mut blake3::Hasher) {
+        for index in self.samples() {
+            let name = self.name(index).unwrap_or_default();
+            let len = std::fs::metadata(self.root.join(name)).map_or(0, |file| file.len());
+            hasher.update(&(name.len() as u64).to_le_bytes());
+            hasher.update(name.as_bytes());
+            hasher.update(&len.to_le_bytes());
+        }
+    }
+}
+
+/// Reads a whole file into memory that is used again.
+fn read(path: &Path, bytes: &mut Vec<u8>) -> Result<()> {
+    let failed = |error| Error::io(path, "read", error);
+    let file = File::open(path).map_err(failed)?;
+    let len = file.metadata().map_err(failed)?.len();
+    if len > MAX_FILE_BYTES {
+        let text = format!("{} has {len} bytes, more than an image may have", path.display());
+        return Err(Error::new(Kind::Limit, text));
+    }
+    bytes.clear();
+    bytes.reserve(usize::try_from(len).unwrap_or(0) + 1);
+    file.take(MAX_FILE_BYTES).read_to_end(bytes).map_err(failed)?;
+    Ok(())
+}
+
+/// Shows what a file holds, whatever its name says that it is.
+pub(super) fn show_file(
+    bytes: &[u8],
+    show: &mut dyn FnMut(usize, Picture<'_>) -> Result<()>,
+) -> Result<()> {
+    let form = Form::sniff(bytes).ok_or_else(|| {
+        Error::new(Kind::Sample, "is no JPEG, PNG or WebP, whatever its name says")
+    })?;
+    show(0, Picture { bytes, form })
+}
