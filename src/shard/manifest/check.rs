@@ -32,6 +32,9 @@ pub(super) fn manifest(manifest: &Manifest) -> Result<()> {
     {
         return Err(wrong(format!("rank {rank} is not in a world of {world_size}")));
     }
+    if *samples_per_shard == 0 {
+        return Err(wrong("a shard must have at least one sample"));
+    }
     form(&manifest.form)?;
     let cut = Cut::new(samples.clone(), *samples_per_shard)?;
     shards(manifest, &cut)
