@@ -39,8 +39,11 @@ pub struct Mixed<'a> {
     /// What tells them from others.
     pub identity: blake3::Hash,
     /// Opens them as 8-bit images of the generator's `[C, H, W]`, one a sample.
-    pub open: Box<dyn FnOnce([usize; 3], &Recipe) -> Result<Arc<dyn Store>> + 'a>,
+    pub open: Box<OpenStore<'a>>,
 }
+
+/// Opens stored images in the form that a generator of the recipe makes.
+type OpenStore<'a> = dyn FnOnce([usize; 3], &Recipe) -> Result<Arc<dyn Store>> + 'a;
 
 impl fmt::Debug for Mixed<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -18,14 +18,14 @@ use crate::shard::{Contents, Records, Shards};
 pub fn dataset(recipe: &SourceRecipe) -> Result<Dataset> {
     let path = recipe.path();
     match stored(&path)? {
-        Stored::Shards(shards) => of_shards(recipe, shards),
+        Stored::Shards(shards) => of_shards(recipe, *shards),
         Stored::Images(records) => of_images(recipe, records),
     }
 }
 
 /// What lies at a path.
 enum Stored {
-    Shards(Shards),
+    Shards(Box<Shards>),
     Images(Arc<dyn Records>),
 }
 
@@ -35,14 +35,14 @@ enum Stored {
 /// As [`dataset`].
 pub fn records(path: &Path) -> Result<Arc<dyn Records>> {
     Ok(match stored(path)? {
-        Stored::Shards(shards) => Arc::new(shards),
+        Stored::Shards(shards) => Arc::new(*shards),
         Stored::Images(records) => records,
     })
 }
 
 fn stored(path: &Path) -> Result<Stored> {
     if Shards::is_there(path) {
-        return Shards::open(path).map(Stored::Shards);
+        return Shards::open(path).map(|shards| Stored::Shards(Box::new(shards)));
     }
     match crate::shard::open_foreign(path)? {
         Some(records) => Ok(Stored::Images(records)),
