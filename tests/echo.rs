@@ -103,7 +103,8 @@ fn an_echo_is_the_same_sample_with_other_pixel_operations_or_the_same_views() {
         let mut here = plan.clone();
         here.views.iter_mut().for_each(|view| view.latent.clear());
         assert_eq!(steps(&here), steps(&at_index), "{index}");
-        let format = ImageFormat { range: [0.0, 1.0], ..plain.generated().unwrap().contract().image };
+        let format =
+            ImageFormat { range: [0.0, 1.0], ..plain.generated().unwrap().contract().image };
         let (images, origin) =
             (sample.images().as_f32().unwrap(), origin.images().as_f32().unwrap());
         for (view, planned) in plan.views.iter().enumerate() {

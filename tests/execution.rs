@@ -54,7 +54,7 @@ fn an_epilogue_delivers_the_bytes_that_the_view_stage_delivers() {
             let folder = folder_with_recipe(model, &recipe);
             let plain = with(&folder, &[], "none").unwrap();
             let edited = with(&folder, &[], "epilogue").unwrap();
-            assert_eq!(edited.rewrites().len(), 1, "{model}");
+            assert_eq!(edited.generated().unwrap().rewrites().len(), 1, "{model}");
             assert_eq!(plain.digest(), edited.digest());
             let truth = bytes(&plain, 64, 1);
             assert!(truth.iter().any(|byte| *byte != truth[0]), "{model}: a real image");
@@ -116,7 +116,10 @@ fn an_input_that_never_changes_may_be_a_constant() {
         let setting = format!("generator.inputs.{input}={{{said}}}");
         let plain = with(&folder, &[&setting], "none").unwrap();
         let edited = with(&folder, &[&setting], "fixed-inputs").unwrap();
-        assert_eq!(edited.rewrites()[0].to_string(), format!("fixed-inputs@{input}"));
+        assert_eq!(
+            edited.generated().unwrap().rewrites()[0].to_string(),
+            format!("fixed-inputs@{input}")
+        );
         for (batch, workers) in [(64, 1), (13, 3)] {
             assert!(bytes(&edited, batch, workers) == bytes(&plain, batch, workers), "{model}");
         }
@@ -129,7 +132,8 @@ fn what_only_fits_beside_constants_brings_them_along() {
     assert!(digits(&[], "split-label").is_err(), "labels differ");
     let plain = digits(&[only], "none").unwrap();
     let edited = digits(&[only], "split-label").unwrap();
-    let kinds: Vec<_> = edited.rewrites().iter().map(|edit| edit.rewrite.name()).collect();
+    let kinds: Vec<_> =
+        edited.generated().unwrap().rewrites().iter().map(|edit| edit.rewrite.name()).collect();
     assert!(kinds.contains(&"split-label") && kinds.contains(&"fixed-inputs"), "{kinds:?}");
     let (truth, images) = (bytes(&plain, 64, 1), bytes(&edited, 64, 2));
     assert!(truth.iter().zip(&images).all(|(a, b)| a.abs_diff(*b) <= 1));
@@ -146,7 +150,7 @@ fn input_of(folder: &TempDir, model: &str, guess: &str) -> String {
 #[test]
 fn workers_and_batches_change_no_byte_with_rewrites() {
     let all = digits(&[], "none").unwrap();
-    let fitting: Vec<Edit> = all.offers().edits().to_vec();
+    let fitting: Vec<Edit> = all.generated().unwrap().offers().edits().to_vec();
     let mut taken: Vec<Edit> = Vec::new();
     for edit in fitting {
         if !taken.iter().any(|other| other.excludes(&edit)) {
@@ -155,7 +159,7 @@ fn workers_and_batches_change_no_byte_with_rewrites() {
     }
     let options = Options { rewrites: Rewrites::exactly(&taken), ..options(&[]) };
     let edited = Dataset::open_with(DIGITS, options).unwrap();
-    assert_eq!(edited.rewrites(), taken);
+    assert_eq!(edited.generated().unwrap().rewrites(), taken);
     let truth = bytes(&edited, 150, 1);
     for (batch, workers) in [(1, 2), (7, 3), (64, 4)] {
         assert!(bytes(&edited, batch, workers) == truth, "{batch}, {workers}");
@@ -194,7 +198,7 @@ fn weights_in_other_files_leave_the_graph_as_it_is() {
          [generator.output]\nlayout = \"NCHW\"\nrange = [-1, 1]\n"
     );
     fs::write(folder.path().join("recipe.toml"), recipe).unwrap();
-    assert!(with(&folder, &[], "auto").unwrap().offers().edits().is_empty());
+    assert!(with(&folder, &[], "auto").unwrap().generated().unwrap().offers().edits().is_empty());
     assert_eq!(with(&folder, &[], "epilogue").unwrap_err().kind(), Kind::Argument);
 }
 
@@ -230,6 +234,8 @@ fn a_profile_is_followed_and_one_that_does_not_fit_is_an_error() {
     let key = dataset.generated().unwrap().profile_key().unwrap();
     assert_eq!(Profile::load_from(&folder, &key).unwrap(), None);
     let edits: Vec<_> = dataset
+        .generated()
+        .unwrap()
         .offers()
         .edits()
         .iter()
