@@ -92,7 +92,6 @@ STORES = {
     "ffcv-raw": Store("ffcv_loader", "write_raw"),
     "ffcv-jpeg": Store("ffcv_loader", "write_jpeg"),
     "parquet": Store("hugging_face", "write_parquet", ("jpeg",)),
-    "imagefolder": Store("hugging_face", "write_folder", ("jpeg",)),
 }
 
 READERS = {
@@ -107,7 +106,7 @@ READERS = {
     "mds-jpeg": Reader("MosaicML Streaming, JPEG", "mosaic", "Jpeg", "mds-jpeg", JPEG),
     "webdataset-jpeg": Reader("WebDataset, JPEG", "web_dataset", "Jpeg", "webdataset-jpeg", JPEG),
     "hf-parquet": Reader("HF datasets, parquet", "hugging_face", "Parquet", "parquet", JPEG, channels_first=True),
-    "hf-folder": Reader("HF datasets, imagefolder", "hugging_face", "Folder", "imagefolder", JPEG, channels_first=True),
+    "hf-folder": Reader("HF datasets, imagefolder", "hugging_face", "Folder", "jpeg", JPEG, channels_first=True),
     "dali": Reader("NVIDIA DALI, CPU, JPEG folder", "dali", "Dali", "jpeg", JPEG, workers=(None, 1), resizes=True),
     "imagefolder": Reader(
         "DataLoader, ImageFolder", "image_folder", "Images", "jpeg", JPEG, channels_first=True, resizes=True
