@@ -86,7 +86,7 @@ def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", nargs="+", choices=COLLECTIONS, default=list(COLLECTIONS), metavar="COLLECTION")
     parser.add_argument("--orders", nargs="+", choices=ORDERS, default=list(ORDERS))
-    parser.add_argument("--genset", nargs="*", choices=OURS, default=list(OURS), metavar="STORE", help="default: all")
+    parser.add_argument("--genset", nargs="*", choices=OURS, default=list(OURS), metavar="READER", help="default: all")
     parser.add_argument("--against", nargs="*", choices=READERS, default=list(READERS), help="default: all")
     parser.add_argument("--cores", type=int, default=2)
     parser.add_argument("--rounds", type=int, default=3)

@@ -71,8 +71,8 @@ class Result:
         return statistics.median(a / b for a, b in zip(self.rates(one), self.rates(other), strict=True))
 
     def of_fastest(self, title: str) -> float | None:
-        """Against the fastest of what is no ceiling, ours or not."""
-        titles = [other for other in self.ready if self.group(other) != CEILING]
+        """Against the fastest that hands out copies and is no ceiling, ours or not."""
+        titles = [other for other in self.ready if self.group(other) in GROUPS]
         return self.ratio(title, max(titles, key=self.rate, default=None))
 
     def ours_to(self, title: str) -> float | None:

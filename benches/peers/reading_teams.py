@@ -10,29 +10,34 @@ from pathlib import Path
 
 from collection import BATCH, Collection
 from processes import Process
-from readers import JPEG, PNG, RAW, READERS
+from readers import JPEG, MAPPED, PNG, RAW, READERS
 from turns import Clock, Standby, Turn, peak_memory
 
 HERE = Path(__file__).parent
 ORDERS = ("sequential", "shuffled")
-# What genset reads: the group, and whether photographs lie there.
+
+
+@dataclass(frozen=True)
+class Ours:
+    """What genset reads."""
+
+    title: str
+    store: str
+    group: str
+    resizes: bool = False
+    options: tuple[str, ...] = ()
+
+
 OURS = {
-    "safetensors": (RAW, False),
-    "mds-raw": (RAW, False),
-    "webdataset-raw": (RAW, False),
-    "jpeg": (JPEG, True),
-    "mds-jpeg": (JPEG, False),
-    "webdataset-jpeg": (JPEG, False),
-    "png": (PNG, False),
-}
-NAMES = {
-    "safetensors": "safetensors",
-    "mds-raw": "MDS, raw",
-    "webdataset-raw": "WebDataset, npy",
-    "jpeg": "JPEG folder",
-    "mds-jpeg": "MDS, JPEG",
-    "webdataset-jpeg": "WebDataset, JPEG",
-    "png": "PNG folder",
+    "safetensors": Ours("safetensors", "safetensors", RAW),
+    # Batches that lie in the files' map, which none of the others hands out: a kind of its own.
+    "zero-copy": Ours("safetensors, no copy", "safetensors", MAPPED, options=("--zero-copy",)),
+    "mds-raw": Ours("MDS, raw", "mds-raw", RAW),
+    "webdataset-raw": Ours("WebDataset, npy", "webdataset-raw", RAW),
+    "jpeg": Ours("JPEG folder", "jpeg", JPEG, resizes=True),
+    "mds-jpeg": Ours("MDS, JPEG", "mds-jpeg", JPEG),
+    "webdataset-jpeg": Ours("WebDataset, JPEG", "webdataset-jpeg", JPEG),
+    "png": Ours("PNG folder", "png", PNG),
 }
 
 
@@ -47,14 +52,16 @@ class Contender:
     resizes: bool
     workers: tuple[int | None, ...]
     ours: bool
+    options: tuple[str, ...] = ()
 
     def reads(self, collection: Collection) -> bool:
         return self.resizes or not collection.resized
 
 
-def ours(store: str) -> Contender:
-    group, resizes = OURS[store]
-    return Contender(f"genset-{store}", f"genset, {NAMES[store]}", group, store, resizes, (None,), ours=True)
+def ours(name: str) -> Contender:
+    one = OURS[name]
+    title = f"genset, {one.title}"
+    return Contender(f"genset-{name}", title, one.group, one.store, one.resizes, (None,), True, one.options)
 
 
 def peer(name: str) -> Contender:
@@ -92,6 +99,7 @@ class Course:
         log = self.scratch / f"{contender.name}.log"
         if contender.ours:
             command = [self.example, self.files / contender.store, "--size", self.collection.size, "--batch", BATCH]
+            command += contender.options
         else:
             command = [sys.executable, HERE / "reading_worker.py", contender.name]
             command += ["--collection", self.collection.name, "--folder", self.folder]

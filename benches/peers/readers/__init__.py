@@ -22,7 +22,7 @@ Batch = tuple[np.ndarray, np.ndarray]
 
 Tensors of PyTorch do as well, as everyone who uses them shares their memory with NumPy."""
 
-CEILING, RAW, JPEG, PNG = "ceiling", "raw", "JPEG", "PNG"
+CEILING, MAPPED, RAW, JPEG, PNG = "ceiling", "mapped", "raw", "JPEG", "PNG"
 
 
 @dataclass(frozen=True)

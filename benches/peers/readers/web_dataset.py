@@ -4,8 +4,9 @@ Members are decoded by functions of our own, as its users may: OpenCV takes half
 time of Pillow, which `.decode("rgb8")` would use, and an array's bytes are looked at
 where they lie, which `.decode()` would copy twice. Batches are made in the workers
 (`batched`), so that a tensor for each batch goes through shared memory. Shuffled,
-shards come in random order and then go through a buffer of 5,000 samples; it has no
-random access.
+shards come in random order and samples go through a buffer of 5,000, as it has no random
+access. The buffer is filled before the first sample comes: by itself it would read two
+for each one that it gives until it is full, which a short round would take for the rule.
 """
 
 from __future__ import annotations
@@ -55,7 +56,7 @@ class _Tar:
         shards = sorted(map(str, source.store.glob("*.tar")))
         dataset = webdataset.WebDataset(shards, shardshuffle=SHARDS if source.shuffle else False, empty_check=False)
         if source.shuffle:
-            dataset = dataset.shuffle(BUFFER)
+            dataset = dataset.shuffle(BUFFER, initial=BUFFER)
         dataset = dataset.to_tuple(self.member, "cls").map_tuple(self.image, int)
         dataset = dataset.batched(BATCH, collation_fn=_collate, partial=False)
         self.loader = data_loader(dataset, source, batch_size=None)
