@@ -148,7 +148,7 @@ fn the_same_run_is_the_same_file_and_the_library_does_what_the_verb_does() {
 #[test]
 fn views_and_size_of_the_dataset_do_not_matter() {
     let directions = |settings: &[&str]| {
-        let recipe = open(DIGITS, settings).recipe().clone();
+        let recipe = open(DIGITS, settings).generated().unwrap().recipe().clone();
         let mut explorer = Explorer::open(&recipe, &Options::default(), None).unwrap();
         let settings = Settings {
             method: Method::Sefa { layers: vec![] },
@@ -176,6 +176,8 @@ fn sefa_reads_the_weights_of_the_first_layer() {
         let (report, file) = find(&recipe, &["--method", "sefa", "--count", "3"], folder.path());
         let dataset = open(&recipe, &[]);
         let input = dataset
+            .generated()
+            .unwrap()
             .contract()
             .inputs
             .iter()

@@ -41,7 +41,7 @@ fn every_setting_has_an_example_that_says_what_it_is() {
     assert_eq!(stems, SETTINGS);
     for (path, stem) in examples.iter().zip(stems) {
         assert!(fs::read_to_string(path).unwrap().starts_with("# "), "{stem}");
-        assert_eq!(open(path, &[]).recipe().name, stem, "a recipe is named as its file");
+        assert_eq!(open(path, &[]).name(), stem, "a recipe is named as its file");
     }
 }
 

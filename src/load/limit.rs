@@ -7,6 +7,7 @@
 //! |---|---|
 //! | no batch was delivered yet | unclear |
 //! | the consumer waits for less than 10 % of its time | consumer |
+//! | workers are idle for less than 25 % of theirs, and no generator was ever called | reading |
 //! | workers are idle for less than 25 % of theirs, and spend more on views than on the generator | views |
 //! | workers are idle for less than 25 % of theirs | generator |
 //! | the planner is blocked for more than 50 % of its time: it may plan no more, and yet the consumer waits | window |
@@ -26,6 +27,8 @@ pub enum Stage {
     Latents,
     /// Generator calls.
     Generator,
+    /// Reading stored samples, and making views of them.
+    Reading,
     /// Turning what the generator made into what is delivered.
     Views,
     /// The consumer of the batches.
@@ -44,8 +47,15 @@ const PLANNER_MOSTLY: u32 = 50;
 
 impl Stage {
     /// All of them.
-    pub const ALL: [Self; 6] =
-        [Self::Latents, Self::Generator, Self::Views, Self::Consumer, Self::Window, Self::Unclear];
+    pub const ALL: [Self; 7] = [
+        Self::Latents,
+        Self::Generator,
+        Self::Reading,
+        Self::Views,
+        Self::Consumer,
+        Self::Window,
+        Self::Unclear,
+    ];
 
     /// Its name in reports.
     #[must_use]
@@ -53,6 +63,7 @@ impl Stage {
         match self {
             Self::Latents => "latents",
             Self::Generator => "generator",
+            Self::Reading => "reading",
             Self::Views => "views",
             Self::Consumer => "consumer",
             Self::Window => "window",
@@ -66,6 +77,7 @@ impl Stage {
         match self {
             Self::Latents => "one thread draws all latents: fewer latent ops or smaller inputs",
             Self::Generator => "what `genset tune` finds, a faster provider, or echoes",
+            Self::Reading => "raw shards instead of encoded images, more workers, faster storage",
             Self::Views => "cheaper pixel ops, or view threads on free cores",
             Self::Consumer => "nothing: batches are ready when they are asked for",
             Self::Window => "more prefetch or memory, or a smaller block",
@@ -83,7 +95,11 @@ pub(super) fn of(statistics: &Statistics) -> Stage {
     if !at_least(s.consumer_waited, CONSUMER_WAITS, s.elapsed) {
         Stage::Consumer
     } else if !at_least(s.workers_idle, WORKERS_IDLE, all_workers) {
-        if s.views > s.generator { Stage::Views } else { Stage::Generator }
+        match (s.generator.is_zero(), s.views > s.generator) {
+            (true, true) => Stage::Reading,
+            (false, true) => Stage::Views,
+            (_, false) => Stage::Generator,
+        }
     } else if at_least(s.planner_blocked, PLANNER_MOSTLY, s.elapsed) {
         Stage::Window
     } else if at_least(s.latents, PLANNER_MOSTLY, s.elapsed) {
@@ -149,6 +165,7 @@ mod tests {
     fn busy_workers_are_the_limit_by_what_they_do() {
         assert_limit(Stage::Generator, |_| {});
         assert_limit(Stage::Views, |s| (s.generator, s.views) = (ms(9000), ms(9001)));
+        assert_limit(Stage::Reading, |s| (s.generator, s.views) = (ms(0), ms(19_000)));
         assert_limit(Stage::Generator, |s| (s.generator, s.views) = (ms(9000), ms(9000)));
         // A quarter of the time of both.
         assert_limit(Stage::Generator, |s| s.workers_idle = ms(4999));
