@@ -12,12 +12,6 @@ pub(crate) fn peak_resident_bytes() -> Option<u64> {
     status_bytes("VmHWM:")
 }
 
-/// Resident memory now that is no file's, in bytes: what was allocated, without mapped files, which
-/// the system can take back. `None` where the system does not say.
-pub(crate) fn anonymous_bytes() -> Option<u64> {
-    status_bytes("RssAnon:")
-}
-
 /// The time that all threads of this process, those that have ended too, ran on a processor;
 /// `None` where the system does not say.
 pub(crate) fn cpu_time() -> Option<Duration> {
@@ -69,14 +63,5 @@ mod tests {
         std::thread::spawn(work).join().unwrap();
         // Others may have had the core for some of that time.
         assert!(cpu_time().unwrap() - before >= Duration::from_millis(5));
-    }
-
-    #[test]
-    fn allocated_memory_counts_once_it_is_touched() {
-        let before = anonymous_bytes().unwrap();
-        let memory = std::hint::black_box(vec![1_u8; 64 << 20]);
-        let after = anonymous_bytes().unwrap();
-        assert!(after >= before + (32 << 20), "{before} to {after}");
-        drop(memory);
     }
 }

@@ -66,7 +66,7 @@ fn the_stream_is_measured_beside_its_own_samples_in_every_format() {
     assert_eq!(live["ratio_to_live"], 1.0);
     assert!(live["bytes_on_disk"].as_u64().unwrap() > 100_000);
     assert_eq!(live["bytes_a_sample"], 2.0 * 28.0 * 28.0);
-    assert!(live.get("generating_is_cheaper").is_none());
+    assert!(live["break_even"].is_null());
 
     let against = said["against"].as_array().unwrap();
     let names: Vec<_> = against.iter().map(|one| one["name"].as_str().unwrap()).collect();
@@ -84,10 +84,9 @@ fn the_stream_is_measured_beside_its_own_samples_in_every_format() {
         }
         if cfg!(target_os = "linux") {
             assert!(one["cpu_microseconds_an_image"].as_f64().unwrap() > 0.0, "{one}");
-            assert!(one["memory_bytes"].is_u64(), "{one}");
         }
         assert!(one["shuffled"]["images_per_second"].as_f64().unwrap() > 0.0, "{one}");
-        assert!(one["generating_is_cheaper"].is_string(), "{one}");
+        assert!(one["break_even"]["generating_is_cheaper"].is_string(), "{one}");
         let (bytes, each) = (&one["bytes_on_disk"], one["bytes_a_sample"].as_f64().unwrap());
         assert!((bytes.as_f64().unwrap() / 300.0 - each).abs() < 1e-6);
         let fits = live["bytes_on_disk"].as_f64().unwrap() / each;
@@ -109,7 +108,7 @@ fn the_stream_is_measured_beside_its_own_samples_in_every_format() {
     for one in again["against"].as_array().unwrap() {
         assert_eq!(one["samples"], 300);
         assert!(one["store_microseconds_an_image"].is_null(), "{one}");
-        assert!(one.get("generating_is_cheaper").is_none(), "{one}");
+        assert!(one["break_even"].is_null(), "{one}");
     }
     // What is named stands for itself: it was there before.
     let shards = kept.path().join("safetensors");
@@ -119,7 +118,7 @@ fn the_stream_is_measured_beside_its_own_samples_in_every_format() {
         (shards["name"].as_str(), shards["origin"].as_str()),
         (Some("safetensors"), Some("dataset"))
     );
-    assert!(shards["generating_is_cheaper"].is_string() && shards["without_copy"].is_object());
+    assert!(shards["break_even"].is_object() && shards["without_copy"].is_object());
     assert!(fashion["shuffled"].is_null() && fashion["bytes_on_disk"].is_u64(), "{fashion}");
 
     stored(&kept.path().join("png"));
@@ -139,11 +138,11 @@ fn stored(path: &Path) {
         assert!(said[key].is_null(), "{key}: {said}");
     }
     assert!(said["live"]["bytes_on_disk"].is_null());
-    assert!(said["against"][0].get("generating_is_cheaper").is_none(), "{said}");
+    assert!(said["against"][0]["break_even"].is_null(), "{said}");
     let output = genset().args(["bench", text(path)]).args(LITTLE).output().unwrap();
     let table = String::from_utf8(output.stdout).unwrap();
     assert!(table.contains("delivered") && !table.contains("ceiling"), "{table}");
-    fails(2, &[text(path), "--exports"], &["has no generator"]);
+    fails(2, &[text(path), "--exports", "--seconds", "60"], &["has no generator"]);
 }
 
 #[test]
@@ -159,16 +158,24 @@ fn what_cannot_hold_the_images_is_absent_and_says_why_and_nothing_is_left_behind
         "safetensors, raw",
         "  without a copy",
         "PNG folder is not there: png can not hold images of type f32",
-        "64 samples were exported",
+        "64 samples were exported, and removed",
+        "samples in ",
+        "generating is cheaper",
     ] {
         assert!(table.contains(words), "{words}: {table}");
     }
-    assert_eq!(fs::read_dir(place.path()).unwrap().count(), 0);
+    // ONNX Runtime may leave a file of its own.
+    let left = fs::read_dir(place.path()).unwrap().map(|entry| entry.unwrap().file_name());
+    assert!(!left.into_iter().any(|name| name.to_string_lossy().starts_with("genset")));
 }
 
 #[test]
 fn what_makes_no_sense_is_said_before_anything_is_measured() {
     fails(1, &[DIGITS, "--seconds", "60", "--against", "no/such.toml"], &["no/such.toml"]);
+    let nowhere = [DIGITS, "--seconds", "60", "--exports", "--plot", "no/such/plot.svg"];
+    fails(1, &nowhere, &["plot.svg"]);
+    let nowhere = [DIGITS, "--seconds", "60", "--exports", "--folder", "/dev/null/here"];
+    fails(1, &nowhere, &["/dev/null/here"]);
     fails(2, &[DIGITS, "--plot", "plot.svg"], &["--against"]);
     fails(2, &[DIGITS, "--samples", "5"], &["--exports"]);
     fails(2, &[DIGITS, "--folder", "here"], &["--exports"]);

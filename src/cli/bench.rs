@@ -1,5 +1,6 @@
 //! `genset bench`: images a second against the ceiling, and against what is read from disk.
 
+use std::io::Write as _;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -11,9 +12,9 @@ use super::common::{
 };
 use super::inspect_rewrites;
 use crate::bench::{self, Comparison, Occupancy, Report, Settings};
-use crate::error::Result;
+use crate::error::{Error, Kind, Result};
 use crate::load::{CacheStatistics, Monitor, Stage};
-use crate::whole_file::write_whole;
+use crate::whole_file::WholeFile;
 
 /// Measure images a second against the bare generator, and against reading from disk
 ///
@@ -80,6 +81,7 @@ pub(super) fn run(args: &BenchArgs, json: bool) -> Result<()> {
     let stop = on_interrupt();
     let dataset = args.execution.open(&args.recipe)?;
     let rivals = bench_against::named(args, &dataset)?;
+    let plot = args.plot.as_deref().map(WholeFile::create).transpose()?;
     let settings = Settings {
         rounds: usize::from(args.rounds),
         round: Duration::from_secs_f64(args.seconds),
@@ -115,8 +117,10 @@ pub(super) fn run(args: &BenchArgs, json: bool) -> Result<()> {
     } else {
         None
     };
-    if let (Some(path), Some(comparison)) = (&args.plot, &comparison) {
-        write_whole(path, bench::plot(comparison).as_bytes())?;
+    if let (Some(mut plot), Some(comparison)) = (plot, &comparison) {
+        let written = plot.file().write_all(bench::plot(comparison).as_bytes());
+        written.map_err(|error| Error::new(Kind::Io, format!("cannot write the plot: {error}")))?;
+        plot.finish()?;
     }
     if json {
         return print_json(&Document { report: &report, comparison: comparison.as_ref() });

@@ -11,8 +11,14 @@ use crate::bench::{
 use crate::error::{Error, Result};
 use crate::load::{Dataset, LoaderBuilder, Options, Stop};
 
-/// Opens what the user names, before anything is measured.
+/// Opens what the user names, and finds out what cannot be, before anything is measured.
 pub(super) fn named(args: &BenchArgs, dataset: &Dataset) -> Result<Vec<Rival>> {
+    if args.exports {
+        dataset.generated()?;
+    }
+    if let Some(folder) = &args.folder {
+        std::fs::create_dir_all(folder).map_err(|error| Error::io(folder, "make", error))?;
+    }
     let [_, channels, height, width] = dataset.groups()[0].1;
     // Settings are for the recipe.
     let options = || Options { settings: Vec::new(), ..args.execution.options() };
@@ -68,116 +74,123 @@ fn new_folder() -> Result<tempfile::TempDir> {
     })
 }
 
-/// The comparison for people.
+/// The comparison for people: how fast all are, and what they cost.
 pub(super) fn table(comparison: &Comparison, folder: Option<&Path>) -> String {
-    let Comparison { live, against, absent } = comparison;
-    let rows: Vec<[String; 9]> = std::iter::once(HEAD.map(str::to_owned))
-        .chain(std::iter::once(live).chain(against).flat_map(rows))
-        .collect();
-    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max();
-    let widths: Vec<usize> = (0..HEAD.len()).map(|column| width(column).unwrap_or(0)).collect();
-    let mut text = String::new();
-    for row in &rows {
-        let mut line = format!("{:<1$}", row[0], widths[0]);
-        for (cell, width) in row.iter().zip(&widths).skip(1) {
-            let _ = write!(line, "  {cell:>width$}");
-        }
-        let _ = writeln!(text, "{}", line.trim_end());
-    }
+    let Comparison { live, against, absent, peak_rss_bytes } = comparison;
+    let all = || std::iter::once(live).chain(against);
+    let mut text = aligned(&HEAD_OF_SPEEDS, all().flat_map(speeds));
+    text.push('\n');
+    let fits = live.bytes_on_disk.map(|size| format!("samples in {}", bytes(size)));
+    let head = ["", "on disk", "a sample", fits.as_deref().unwrap_or_default(), "export, µs/image"];
+    let head = [&head[..], &["generating is cheaper"]].concat();
+    text += &aligned(&head, all().map(costs));
+    text.push('\n');
     for one in absent {
         let _ = writeln!(text, "{} is not there: {}", one.name, one.why);
     }
-    text + &remarks(comparison, folder)
+    let mut exported = against.iter().filter(|one| one.origin == Origin::Export);
+    if let Some(samples) = exported.find_map(|one| one.samples) {
+        let _ = match folder {
+            Some(folder) => {
+                writeln!(text, "{} samples are exported to {}", grouped(samples), folder.display())
+            }
+            None => writeln!(text, "{} samples were exported, and removed", grouped(samples)),
+        };
+    }
+    if let Some(peak) = peak_rss_bytes {
+        let _ = writeln!(text, "peak memory of all together: {}", bytes(*peak));
+    }
+    text
 }
 
-const HEAD: [&str; 9] = [
-    "",
-    "images/s",
-    "× stream",
-    "CPU µs/image",
-    "first batch",
-    "memory",
-    "on disk",
-    "a sample",
-    "generating costs less",
-];
-
-/// A line for each order.
-fn rows(contender: &Contender) -> Vec<[String; 9]> {
-    let none = || "–".to_owned();
-    let speed = |speed: &Speed| {
-        let work = speed.cpu_microseconds_an_image.map_or_else(none, |work| format!("{work:.2}"));
-        let times = speed.ratio_to_live;
-        let times = if times < 9.995 { format!("{times:.2}") } else { thousands(times) };
-        [thousands(speed.images_per_second), times, work]
+/// Lines of cells in columns, names on the left.
+fn aligned(head: &[&str], lines: impl Iterator<Item = Vec<String>>) -> String {
+    let head = head.iter().map(|&cell| cell.to_owned()).collect();
+    let lines: Vec<Vec<String>> = std::iter::once(head).chain(lines).collect();
+    let width = |column: usize| {
+        let cells = lines.iter().filter_map(|line: &Vec<String>| line.get(column));
+        cells.map(|cell: &String| cell.chars().count()).max().unwrap_or(0)
     };
-    let name = match contender.origin {
+    let mut text = String::new();
+    for line in &lines {
+        let mut words = String::new();
+        for (column, cell) in line.iter().enumerate() {
+            let width = width(column);
+            let _ = match column {
+                0 => write!(words, "{cell:<width$}"),
+                _ => write!(words, "  {cell:>width$}"),
+            };
+        }
+        let _ = writeln!(text, "{}", words.trim_end());
+    }
+    text
+}
+
+const HEAD_OF_SPEEDS: [&str; 5] = ["", "images/s", "× stream", "CPU, µs/image", "first batch"];
+
+/// What stands where there is nothing to say.
+fn nothing() -> String {
+    "–".to_owned()
+}
+
+fn name(contender: &Contender) -> String {
+    match contender.origin {
         Origin::Live => "the stream".to_owned(),
         _ => contender.name.clone(),
-    };
-    let [rate, times, work] = speed(&contender.speed);
-    let cost = match contender.break_even {
-        None => none(),
-        Some(BreakEven::Always) => "always".to_owned(),
-        Some(BreakEven::Never) => "never".to_owned(),
-        Some(BreakEven::BeforeEpoch(epoch)) => format!("before epoch {epoch}"),
-    };
-    let mut rows = vec![[
-        name,
-        rate,
-        times,
-        work,
-        format!("{:.1} ms", contender.first_batch_ms),
-        contender.memory_bytes.map_or_else(none, bytes),
-        contender.bytes_on_disk.map_or_else(none, bytes),
-        contender.bytes_a_sample.map_or_else(none, a_sample),
-        cost,
-    ]];
-    for (order, of) in
-        [("  shuffled", &contender.shuffled), ("  without a copy", &contender.without_copy)]
-    {
-        if let Some(of) = of {
-            let [rate, times, work] = speed(of);
-            let mut row = [const { String::new() }; 9];
-            (row[0], row[1], row[2], row[3]) = (order.to_owned(), rate, times, work);
-            rows.push(row);
-        }
     }
-    rows
+}
+
+/// A line for each order.
+fn speeds(contender: &Contender) -> Vec<Vec<String>> {
+    let line = |name: String, speed: &Speed, first: String| {
+        let times = speed.ratio_to_live;
+        let times = if times < 9.995 { format!("{times:.2}") } else { thousands(times) };
+        let work = speed.cpu_microseconds_an_image;
+        let work = work.map_or_else(nothing, |work| format!("{work:.2}"));
+        vec![name, thousands(speed.images_per_second), times, work, first]
+    };
+    let first = format!("{:.1} ms", contender.first_batch_ms);
+    let mut lines = vec![line(name(contender), &contender.speed, first)];
+    let orders =
+        [("  shuffled", &contender.shuffled), ("  without a copy", &contender.without_copy)];
+    for (order, speed) in orders {
+        lines.extend(speed.iter().map(|speed| line(order.to_owned(), speed, String::new())));
+    }
+    lines
 }
 
 #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "sizes of samples")]
-fn a_sample(size: f64) -> String {
-    bytes(size.round() as u64)
+fn costs(contender: &Contender) -> Vec<String> {
+    let cheaper = match contender.break_even {
+        None => nothing(),
+        Some(BreakEven::Always) => "always".to_owned(),
+        Some(BreakEven::Never) => "never".to_owned(),
+        Some(BreakEven::BeforeEpoch(epoch)) => format!("before epoch {}", grouped(epoch)),
+    };
+    let store = contender.store_microseconds_an_image;
+    vec![
+        name(contender),
+        contender.bytes_on_disk.map_or_else(nothing, bytes),
+        contender.bytes_a_sample.map_or_else(nothing, |size| bytes(size.round() as u64)),
+        contender.samples_in_generator.map_or_else(nothing, thousands),
+        store.map_or_else(nothing, |store| format!("{store:.1}")),
+        cheaper,
+    ]
 }
 
-/// What the table does not say of itself.
 #[allow(clippy::cast_precision_loss)]
-fn remarks(comparison: &Comparison, folder: Option<&Path>) -> String {
-    let Comparison { live, against, .. } = comparison;
-    let mut text = String::new();
-    if let (Some(all), Some(_)) = (live.bytes_on_disk, live.samples_in_generator) {
-        let _ = write!(text, "\nmodel and recipe, {}, take as much as", bytes(all));
-        let fits = against.iter().filter_map(|one| Some((one, one.samples_in_generator?)));
-        let list: Vec<_> =
-            fits.map(|(one, n)| format!("{} samples of {}", thousands(n), one.name)).collect();
-        let _ = writeln!(text, " {}", list.join("; "));
+fn grouped(value: u64) -> String {
+    thousands(value as f64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns_are_aligned_whatever_letters_are_in_them() {
+        let lines = [vec!["µ".to_owned(), "1".to_owned()], vec!["abc".to_owned(), "–".to_owned()]];
+        let text = aligned(&["", "µs"], lines.into_iter());
+        assert_eq!(text, "     µs\nµ     1\nabc   –\n");
     }
-    let exported = against.iter().filter(|one| one.origin == Origin::Export);
-    let samples = exported.clone().find_map(|one| one.samples);
-    if let Some(samples) = samples {
-        let list: Vec<_> = exported
-            .map(|one| match one.store_microseconds_an_image {
-                Some(time) => format!("{} {time:.1}", one.name),
-                None => format!("{} was there before", one.name),
-            })
-            .collect();
-        let samples = thousands(samples as f64);
-        let _ = write!(text, "{samples} samples were exported; µs an image: {}", list.join("; "));
-        let _ = match folder {
-            Some(folder) => writeln!(text, "; they are in {}", folder.display()),
-            None => writeln!(text),
-        };
-    }
-    text
 }

@@ -32,7 +32,7 @@ impl Costs {
     pub fn break_even(&self) -> BreakEven {
         let saved = self.generate - self.read;
         // Costs that are no numbers prove nothing against generating.
-        if !(saved > 0.0) {
+        if saved.is_nan() || saved <= 0.0 {
             return BreakEven::Always;
         }
         match (self.store / saved).ceil() as u64 {

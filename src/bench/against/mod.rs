@@ -23,6 +23,7 @@ pub use rival::{Origin, Rival};
 use super::measure::Settings;
 use crate::error::{Result, ResultExt};
 use crate::load::{Dataset, LoaderBuilder, Stop};
+use crate::process::peak_resident_bytes;
 use report::median_of;
 use rival::generator_bytes;
 use turn::{Order, Rules, Runner};
@@ -66,7 +67,7 @@ pub fn compare(
             progress(done, total);
         }
     }
-    Ok(results(dataset, rivals, &runners)?)
+    results(dataset, rivals, &runners)
 }
 
 fn results(dataset: &Dataset, rivals: &[Rival], runners: &[Runner<'_>]) -> Result<Comparison> {
@@ -84,6 +85,7 @@ fn results(dataset: &Dataset, rivals: &[Rival], runners: &[Runner<'_>]) -> Resul
         live: weighed(Subject::live(dataset, generator), 0),
         against: against.map(|(at, rival)| weighed(Subject::of(rival), at + 1)).collect(),
         absent: Vec::new(),
+        peak_rss_bytes: peak_resident_bytes(),
     })
 }
 
@@ -144,7 +146,6 @@ fn contender(subject: Subject<'_>, runners: &[Runner<'_>], number: usize) -> Con
         open_ms,
         first_batch_ms: median_of(turns, |turn| Some(turn.first_batch.as_secs_f64() * 1e3))
             .unwrap_or_default(),
-        memory_bytes: turns.iter().filter_map(|turn| turn.memory).max(),
         bytes_on_disk: bytes,
         bytes_a_sample,
         samples_in_generator: None,

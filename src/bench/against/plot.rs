@@ -240,7 +240,6 @@ mod tests {
             speed,
             open_ms: None,
             first_batch_ms: 1.0,
-            memory_bytes: None,
             bytes_on_disk: bytes,
             bytes_a_sample: None,
             samples_in_generator: None,
@@ -258,6 +257,7 @@ mod tests {
                 contender("photos", Origin::Dataset, 5_000.0, None),
             ],
             absent: vec![],
+            peak_rss_bytes: None,
         };
         let svg = plot(&comparison);
         // The background, four rates (one of them shuffled), two sizes.
@@ -272,7 +272,7 @@ mod tests {
     fn hostile_names_stay_text() {
         let name = "</text><script>&\"\u{0}\u{1b}\n";
         let live = contender(name, Origin::Live, f64::NAN, Some(0));
-        let svg = plot(&Comparison { live, against: vec![], absent: vec![] });
+        let svg = plot(&Comparison { live, against: vec![], absent: vec![], peak_rss_bytes: None });
         assert!(!svg.contains("<script>") && !svg.contains('\u{0}') && !svg.contains("NaN,"));
         assert!(svg.contains("&lt;script&gt;&amp;&quot;"), "{svg}");
     }

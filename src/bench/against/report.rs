@@ -19,6 +19,9 @@ pub struct Comparison {
     pub against: Vec<Contender>,
     /// Who could not take part.
     pub absent: Vec<Absent>,
+    /// The most memory that the process had, where the system says: with all contenders in it, one
+    /// cannot be told from the other.
+    pub peak_rss_bytes: Option<u64>,
 }
 
 /// A dataset as it was measured. Figures are medians over the rounds.
@@ -47,9 +50,6 @@ pub struct Contender {
     pub open_ms: Option<f64>,
     /// From building a loader to its first batch.
     pub first_batch_ms: f64,
-    /// Bytes of allocated memory that the process had more while it delivered, the most of all
-    /// turns. What the allocator kept from the turns of others is not in it.
-    pub memory_bytes: Option<u64>,
     /// Bytes of its files; of a generated one, of model and recipe.
     pub bytes_on_disk: Option<u64>,
     /// Bytes on disk of a sample; of a generated one, as it is delivered.
@@ -59,7 +59,7 @@ pub struct Contender {
     /// What it took to generate, encode and write an image, where that was measured.
     pub store_microseconds_an_image: Option<f64>,
     /// In how many epochs generating each time costs less than storing, once, and reading.
-    #[serde(flatten)]
+    /// `None` where it is not known what writing took, and where the stream itself is read.
     pub break_even: Option<BreakEven>,
 }
 

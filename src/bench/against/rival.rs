@@ -10,7 +10,7 @@ use crate::codec::Encoding;
 use crate::error::{Error, Result, ResultExt};
 use crate::load::{Dataset, Generated, Options};
 use crate::open::describe;
-use crate::recipe::{Described, Dtype, Notes, SourceRecipe};
+use crate::recipe::{Described, Dtype, Notes, Reading, SourceRecipe};
 use crate::shard::{Contents, Format, Manifest, Shards};
 
 /// Where a contender's images come from.
@@ -87,7 +87,10 @@ fn fit(recipe: &mut SourceRecipe, [channels, height, width]: [usize; 3]) -> Resu
         });
         // Floats have been normalised for someone: they are no pictures that could be resized.
         if alike || form.groups.iter().any(|group| group.form.dtype != Dtype::U8) {
-            let as_stored = recipe.views.is_none() && recipe.output.is_none();
+            let reading = Reading { on_bad: recipe.source.reading.on_bad, ..Reading::default() };
+            let as_stored = recipe.views.is_none()
+                && recipe.output.is_none()
+                && recipe.source.reading == reading;
             return Ok(as_stored
                 && *format == Format::Safetensors
                 && *contents == Contents::Delivered

@@ -6,7 +6,6 @@ use std::time::{Duration, Instant};
 use crate::bench::measure::{Consumed, Settings, WARM_UP, consume, echoing, next, with_every_echo};
 use crate::error::Result;
 use crate::load::{Dataset, Loader, LoaderBuilder, Stop};
-use crate::process::anonymous_bytes;
 
 /// Seeds the order of shuffled turns; any will do.
 const SEED: u64 = 0;
@@ -31,8 +30,6 @@ pub(super) struct Turn {
     pub work: Option<f64>,
     /// From building the loader to its first batch.
     pub first_batch: Duration,
-    /// Bytes of allocated memory that the process had more than before it.
-    pub memory: Option<u64>,
 }
 
 /// A dataset in one order.
@@ -62,7 +59,7 @@ impl<'a> Runner<'a> {
 
     pub fn turn(&mut self, rules: &Rules<'_>) -> Result<()> {
         rules.stop.check()?;
-        let (before, begun) = (anonymous_bytes(), Instant::now());
+        let begun = Instant::now();
         let (mut loader, stayed, first_batch) = match self.staying.take() {
             Some(loader) => (loader, true, self.turns[0].first_batch),
             None => {
@@ -79,8 +76,7 @@ impl<'a> Runner<'a> {
         let warm_up = if stayed { WARM_UP + loader.prefetch() } else { WARM_UP };
         let Consumed { rate, work, .. } =
             consume(&mut loader, rules.settings, warm_up, &mut Vec::new())?;
-        let memory = anonymous_bytes().zip(before).map(|(now, then)| now.saturating_sub(then));
-        self.turns.push(Turn { rate, work, first_batch, memory });
+        self.turns.push(Turn { rate, work, first_batch });
         self.staying = echoes.map(|_| loader);
         Ok(())
     }
