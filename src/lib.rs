@@ -49,7 +49,7 @@
 //! | [`open`] | what a path is: recipe, shards or images, and the dataset that it makes |
 //! | `metrics` | a loader's statistics for Prometheus (feature `metrics`); uses `load`, nothing uses it but `cli` |
 //! | [`directions`] | directions in latent space: found, measured, written for steering |
-//! | [`bench`](mod@bench) | throughput against its ceiling; rewrites, sessions and threads that compete |
+//! | [`bench`](mod@bench) | throughput against its ceiling, and against stored images; rewrites, sessions and threads that compete |
 
 pub mod bench;
 #[cfg(feature = "cli")]

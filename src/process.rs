@@ -1,5 +1,7 @@
 //! What the system says of this process and its machine.
 
+use std::time::Duration;
+
 /// Resident memory now, in bytes; `None` where the system does not say.
 pub(crate) fn resident_bytes() -> Option<u64> {
     status_bytes("VmRSS:")
@@ -8,6 +10,18 @@ pub(crate) fn resident_bytes() -> Option<u64> {
 /// The most resident memory so far, in bytes; `None` where the system does not say.
 pub(crate) fn peak_resident_bytes() -> Option<u64> {
     status_bytes("VmHWM:")
+}
+
+/// The time that all threads of this process, those that have ended too, ran on a processor;
+/// `None` where the system does not say.
+pub(crate) fn cpu_time() -> Option<Duration> {
+    #[cfg(target_os = "linux")]
+    {
+        let time = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
+        Duration::try_from(time).ok()
+    }
+    #[cfg(not(target_os = "linux"))]
+    None
 }
 
 /// The processor's name, family and model, as the system has them; elsewhere its architecture.
@@ -30,4 +44,24 @@ fn status_bytes(key: &str) -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
     let line = status.lines().find(|line| line.starts_with(key))?;
     Some(line.split_whitespace().nth(1)?.parse::<u64>().ok()? * 1024)
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_work_of_a_thread_counts_also_when_it_has_ended() {
+        let before = cpu_time().unwrap();
+        let work = || {
+            let begun = std::time::Instant::now();
+            let mut sum = 0_u64;
+            while begun.elapsed() < Duration::from_millis(200) {
+                sum = std::hint::black_box(sum + 1);
+            }
+        };
+        std::thread::spawn(work).join().unwrap();
+        // Others may have had the core for some of that time.
+        assert!(cpu_time().unwrap() - before >= Duration::from_millis(5));
+    }
 }

@@ -3,13 +3,20 @@
 //! The *ceiling* is what the bare generator sessions make in a tight loop: same model, provider,
 //! threads, block and number of sessions, nothing drawn, converted or handed over. Rounds of
 //! ceiling and loader alternate, because machines drift; what is reported is medians.
+//!
+//! [`compare`] measures the same stream against stored datasets in the same way: its own samples, as
+//! [`Exports`] writes them in several formats, and whatever else one has.
 
+mod against;
 mod ceiling;
 mod measure;
 mod report;
 mod rewrites;
 mod tune;
 
+pub use against::{
+    Absent, BreakEven, Comparison, Contender, Costs, Exports, Origin, Rival, Speed, compare, plot,
+};
 pub use measure::{Settings, run};
 pub use report::{Occupancies, Occupancy, Report, Shares, StageTimes, WaitMs, peak_rss_bytes};
 pub use rewrites::{RewriteReport, TriedRewrite, measure_rewrites};

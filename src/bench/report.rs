@@ -17,16 +17,16 @@ pub struct Report {
     /// Images (samples × views) delivered a second.
     pub images_per_second: f64,
     /// Images a second that the generator made of them: fewer where views share one, as those do
-    /// that keep the anchor latent.
-    pub generated_images_per_second: f64,
+    /// that keep the anchor latent. `None`, as all that a generator has, of a stored dataset.
+    pub generated_images_per_second: Option<f64>,
     /// Delivered samples that had not been delivered before, 0 to 1: less than 1 with echoes.
     pub unique_ratio: f64,
     /// What came of keeping generated blocks, since every echo was there; of a recipe with `[cache]`.
     pub cache: Option<CacheStatistics>,
     /// Images a second of the bare generator sessions.
-    pub ceiling_images_per_second: f64,
+    pub ceiling_images_per_second: Option<f64>,
     /// The median over the rounds of generated images by those of the bare generator.
-    pub efficiency: f64,
+    pub efficiency: Option<f64>,
     /// Bytes delivered a second.
     pub bytes_per_second: f64,
     /// How long the consumer waited for a batch.
@@ -48,8 +48,8 @@ pub struct Report {
     /// Views a sample.
     pub views: usize,
     /// Samples a generator call.
-    pub block: u32,
-    /// Generator sessions.
+    pub block: Option<u32>,
+    /// Generator sessions, or threads that read.
     pub workers: usize,
     /// Batches under way.
     pub prefetch: usize,
@@ -60,7 +60,7 @@ pub struct Report {
     /// What the consumer slept for each batch.
     pub consumer_ms: f64,
     /// Version of ONNX Runtime.
-    pub runtime: String,
+    pub runtime: Option<String>,
     /// The edits of the generator's graph.
     pub rewrites: Vec<Edit>,
 }

@@ -1,24 +1,52 @@
-//! `genset bench`: images a second against the ceiling.
+//! `genset bench`: images a second against the ceiling, and against what is read from disk.
 
+use std::io::Write as _;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use clap::ArgGroup;
+
+use super::bench_against;
 use super::common::{
     ExecutionArgs, LoaderArgs, bytes, on_interrupt, print, print_json, progress, thousands,
 };
 use super::inspect_rewrites;
-use crate::bench::{self, Occupancy, Report, Settings};
-use crate::error::Result;
+use crate::bench::{self, Comparison, Occupancy, Report, Settings};
+use crate::error::{Error, Kind, Result};
 use crate::load::{CacheStatistics, Monitor, Stage};
+use crate::whole_file::WholeFile;
 
-/// Measure images a second against the bare generator
+/// Measure images a second against the bare generator, and against reading from disk
 ///
 /// Rounds of the loader and of its ceiling (the same sessions in a tight loop) alternate; medians
-/// are reported.
+/// are reported. Stored images have no generator, and no ceiling.
+///
+/// With --exports or --against, the stream and everything that it is compared with take turns in one
+/// process, and a table says who delivers more images a second, what that takes, and from which
+/// epoch on storing images costs less than generating them anew each time.
 #[derive(Debug, clap::Args)]
+#[command(group(ArgGroup::new("rivals").args(["against", "exports"]).multiple(true)))]
 pub(super) struct BenchArgs {
-    /// A recipe, or builtin:NAME
+    /// A recipe, builtin:NAME, or stored images
     recipe: PathBuf,
+    /// Compare with this too: shards, a folder of images, tar, IDX or NumPy files, another recipe;
+    /// images of another size are brought to the recipe's
+    #[arg(long, value_name = "PATH", help_heading = "Comparison")]
+    pub against: Vec<PathBuf>,
+    /// Compare with the recipe's own first samples, written as raw safetensors shards, raw MDS, a
+    /// WebDataset of JPEG, a folder of JPEG and one of PNG, and read back
+    #[arg(long, help_heading = "Comparison")]
+    pub exports: bool,
+    /// How many samples --exports writes [default: what takes seconds, and 256 MiB at most as raw
+    /// images; or what the folder has]
+    #[arg(long, value_name = "N", requires = "exports", value_parser = clap::value_parser!(u64).range(1..), help_heading = "Comparison")]
+    pub samples: Option<u64>,
+    /// Where --exports writes to, to be kept and used again [default: a temporary folder]
+    #[arg(long, value_name = "DIR", requires = "exports", help_heading = "Comparison")]
+    pub folder: Option<PathBuf>,
+    /// Draw the comparison
+    #[arg(long, value_name = "SVG", requires = "rivals", help_heading = "Comparison")]
+    plot: Option<PathBuf>,
     /// Rounds of each kind
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..))]
     rounds: u16,
@@ -33,9 +61,9 @@ pub(super) struct BenchArgs {
     #[arg(long, value_name = "ADDRESS")]
     metrics: Option<std::net::SocketAddr>,
     #[command(flatten)]
-    loader: LoaderArgs,
+    pub loader: LoaderArgs,
     #[command(flatten)]
-    execution: ExecutionArgs,
+    pub execution: ExecutionArgs,
 }
 
 fn not_negative(text: &str) -> Result<f64, String> {
@@ -52,6 +80,8 @@ pub(super) fn positive(text: &str) -> Result<f64, String> {
 pub(super) fn run(args: &BenchArgs, json: bool) -> Result<()> {
     let stop = on_interrupt();
     let dataset = args.execution.open(&args.recipe)?;
+    let rivals = bench_against::named(args, &dataset)?;
+    let plot = args.plot.as_deref().map(WholeFile::create).transpose()?;
     let settings = Settings {
         rounds: usize::from(args.rounds),
         round: Duration::from_secs_f64(args.seconds),
@@ -82,10 +112,34 @@ pub(super) fn run(args: &BenchArgs, json: bool) -> Result<()> {
     );
     bar.finish_and_clear();
     let report = report?;
-    if json {
-        return print_json(&report);
+    let comparison = if args.exports || !rivals.is_empty() {
+        Some(bench_against::run(args, &dataset, rivals, &report, &settings, &stop)?)
+    } else {
+        None
+    };
+    if let (Some(mut plot), Some(comparison)) = (plot, &comparison) {
+        let written = plot.file().write_all(bench::plot(comparison).as_bytes());
+        written.map_err(|error| Error::new(Kind::Io, format!("cannot write the plot: {error}")))?;
+        plot.finish()?;
     }
-    print(&table(&report))
+    if json {
+        return print_json(&Document { report: &report, comparison: comparison.as_ref() });
+    }
+    let mut text = table(&report);
+    if let Some(comparison) = &comparison {
+        text.push('\n');
+        text += &bench_against::table(comparison, args.folder.as_deref());
+    }
+    print(&text)
+}
+
+/// Both as one document.
+#[derive(Debug, serde::Serialize)]
+struct Document<'a> {
+    #[serde(flatten)]
+    report: &'a Report,
+    #[serde(flatten)]
+    comparison: Option<&'a Comparison>,
 }
 
 /// The report for people.
@@ -98,25 +152,18 @@ pub(super) fn table(report: &Report) -> String {
     format!(
         "\
 delivered     {:>12} images/s   {}/s
-generated     {:>12} images/s
-ceiling       {:>12} images/s   the bare generator, {} session(s)
-efficiency    {:>12.1} %
-wait          {:>12.2} ms         median; 95 % {:.2}, 99 % {:.2}
+{}wait          {:>12.2} ms         median; 95 % {:.2}, 99 % {:.2}
 first batch   {:>12.0} ms
 {}limited by    {:>12}            {}
 stages        {:>12}            µs an image: latents {:.2}, generator {:.2}, views {:.2}
 waiting       {:>12.1} %         the consumer; workers {:.1} %, planner {:.1} % for room, {:.1} % for workers
 queues        {:>12}            batches ready; jobs {}, events {}, samples under way {}
 peak memory   {:>12}
-settings      batch {}, {} view(s), block {}, {} worker(s), prefetch {}, ONNX Runtime {}
-rewrites      {}
+settings      batch {}, {} view(s), {}{} worker(s), prefetch {}{}
 ",
         thousands(report.images_per_second),
         bytes_rate(report.bytes_per_second),
-        thousands(report.generated_images_per_second),
-        thousands(report.ceiling_images_per_second),
-        report.workers,
-        report.efficiency * 100.0,
+        ceiling(report).unwrap_or_default(),
         wait.p50,
         wait.p95,
         wait.p99,
@@ -139,12 +186,29 @@ rewrites      {}
         memory,
         report.batch,
         report.views,
-        report.block,
+        report.block.map_or_else(String::new, |block| format!("block {block}, ")),
         report.workers,
         report.prefetch,
-        report.runtime,
-        inspect_rewrites::summary(&report.rewrites),
+        report.runtime.as_ref().map_or_else(String::new, |version| {
+            let rewrites = inspect_rewrites::summary(&report.rewrites);
+            format!(", ONNX Runtime {version}\nrewrites      {rewrites}")
+        }),
     )
+}
+
+/// What only a generator has.
+fn ceiling(report: &Report) -> Option<String> {
+    Some(format!(
+        "\
+generated     {:>12} images/s
+ceiling       {:>12} images/s   the bare generator, {} session(s)
+efficiency    {:>12.1} %
+",
+        thousands(report.generated_images_per_second?),
+        thousands(report.ceiling_images_per_second?),
+        report.workers,
+        report.efficiency? * 100.0,
+    ))
 }
 
 /// What came of `[cache]`.

@@ -133,7 +133,8 @@ pub(super) struct LoaderArgs {
     /// Samples a batch
     #[arg(long, default_value_t = 256, value_name = "N", help_heading = "Loader")]
     pub batch: usize,
-    /// Generator sessions, each on its own thread [default: as tuned, or one a core]
+    /// Generator sessions, each on its own thread, or threads that read stored images [default: as
+    /// tuned, or one a core]
     #[arg(long, value_name = "N", help_heading = "Loader")]
     pub workers: Option<usize>,
     /// Batches made ahead of the consumer

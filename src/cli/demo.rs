@@ -129,8 +129,8 @@ fn story(shown: &[Shown], took: Duration) -> String {
             "{:<10} {:>12} {:>12} {:>9.1} % {:>9.0} ms   {}\n",
             report.recipe,
             thousands(report.images_per_second),
-            thousands(report.ceiling_images_per_second),
-            report.efficiency * 100.0,
+            thousands(report.ceiling_images_per_second.unwrap_or_default()),
+            report.efficiency.unwrap_or_default() * 100.0,
             report.first_batch_ms,
             sheet.display(),
         );

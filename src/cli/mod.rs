@@ -4,6 +4,7 @@
 //! (`--json`: one document), progress and errors to stderr.
 
 mod bench;
+mod bench_against;
 mod common;
 mod demo;
 mod digest;
@@ -58,7 +59,7 @@ enum Verb {
     Directions(Box<directions::DirectionsArgs>),
     Export(Box<export::ExportArgs>),
     Verify(verify::VerifyArgs),
-    Bench(bench::BenchArgs),
+    Bench(Box<bench::BenchArgs>),
     Tune(tune::TuneArgs),
     Runtime(runtime::RuntimeArgs),
     Completions(shell::CompletionsArgs),
