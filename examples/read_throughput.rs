@@ -15,25 +15,17 @@
 //!
 //! The second writes what it reads as safetensors shards of raw images.
 
-use std::collections::BTreeMap;
 use std::error::Error;
-use std::fs::{self, File};
+use std::fs;
 use std::io::{BufRead, Write};
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::Instant;
 
-use genset::codec::{Encoding, Form, Picture, RawForm};
 use genset::load::{Batch, Loader, Options};
-use genset::shard::{
-    Contents, Format, GroupForm, MANIFEST, Manifest, Provenance, SampleRecord, ShardEntry,
-    ShardForm, Shards, safetensors,
-};
+use genset::shard::{Export, Shards};
 use genset::{Dataset, Result};
 use serde_json::{Value, json};
-
-/// Bytes of images in a shard.
-const SHARD_BYTES: usize = 256 << 20;
 
 fn main() -> ExitCode {
     let done = match option("--shards") {
@@ -108,75 +100,11 @@ fn write(batch: &Batch, folder: &Path) -> std::io::Result<Value> {
     Ok(json!({ "images": batch.images().shape() }))
 }
 
-/// Writes the images and labels that there are as raw shards, and the manifest of their folder.
+/// Writes the images and labels that there are as raw shards.
 fn write_shards(folder: &Path) -> Result<(), Box<dyn Error>> {
-    fs::create_dir_all(folder)?;
-    let dataset = open()?;
-    let ((_, [views, channels, height, width], dtype), end) =
-        (dataset.groups().remove(0), dataset.range().end);
-    let first = dataset.get(dataset.range().start)?;
-    let layout = first.images().layout();
-    let form = RawForm { channels, height, width, dtype, layout };
-    let group = GroupForm { name: String::new(), views, form };
-    let each = (SHARD_BYTES / dataset.sample_bytes()).max(1) as u64;
-    let mut manifest = Manifest {
-        dataset: dataset.digest(),
-        name: "images".into(),
-        contents: Contents::Delivered,
-        format: Format::Safetensors,
-        form: ShardForm {
-            groups: vec![group],
-            encoding: Encoding::Raw,
-            labels: first.labels().is_some(),
-            classes: Vec::new(),
-            latents: None,
-            parameters: false,
-        },
-        samples: dataset.range(),
-        samples_per_shard: each,
-        model: None,
-        provenance: Provenance {
-            genset: env!("CARGO_PKG_VERSION").into(),
-            runtime: String::new(),
-            providers: Vec::new(),
-            precision: String::new(),
-            rewrites: Vec::new(),
-        },
-        recipe: String::new(),
-        part: None,
-        shards: Vec::new(),
-    };
-    for number in 0..end.div_ceil(each) {
-        let samples = number * each..end.min((number + 1) * each);
-        let name = manifest.format.shard_name(&manifest.name, number);
-        let path = folder.join(&name);
-        let form = &manifest.form;
-        let mut writer =
-            safetensors::create(File::create(&path)?, form, samples.clone(), &BTreeMap::new())?;
-        for batch in dataset.loader().rank(0, 1).range(samples.clone()).build()? {
-            let batch = batch?;
-            for (at, index) in batch.index().into_iter().enumerate() {
-                let pictures: Vec<_> = (0..views)
-                    .map(|view| Picture {
-                        bytes: batch.images().view_bytes(at, view),
-                        form: Form::Raw(form.groups[0].form),
-                    })
-                    .collect();
-                writer.put(&SampleRecord {
-                    index,
-                    label: batch.labels().map(|labels| labels[at]),
-                    latents: None,
-                    parameters: None,
-                    pictures: &pictures,
-                })?;
-            }
-        }
-        writer.finish()?;
-        let count = samples.end - samples.start;
-        let (bytes, blake3) = (fs::metadata(&path)?.len(), blake3::hash(&fs::read(&path)?));
-        manifest.shards.push(ShardEntry { name, first: samples.start, count, bytes, blake3 });
-    }
-    Ok(fs::write(folder.join(MANIFEST), manifest.to_text())?)
+    let export = Export { rank: Some((0, 1)), ..Export::default() };
+    export.run(&open()?, folder, &|builder| builder, &mut |_| {})?;
+    Ok(())
 }
 
 /// The value that follows `name` on the command line.

@@ -207,7 +207,8 @@ fn openvino_delivers_the_same_bytes_to_any_number_of_workers() {
 #[test]
 #[ignore = "needs `genset runtime install openvino`"]
 fn openvino_runs_every_node_of_a_generator() {
-    let placements = open(Provider::OpenVino, &[]).unwrap().generated().unwrap().placements().unwrap();
+    let placements =
+        open(Provider::OpenVino, &[]).unwrap().generated().unwrap().placements().unwrap();
     assert!(placements.len() > 3);
     assert!(placements.iter().all(|node| node.provider == "openvino"), "{placements:?}");
 }

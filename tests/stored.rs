@@ -9,7 +9,7 @@ use std::path::Path;
 use common::{DIGITS, digests, open, options, stream};
 use genset::codec::Encoding;
 use genset::load::{LoaderBuilder, Options};
-use genset::shard::{Contents, Export, Format, ShardSize};
+use genset::shard::{Contents, Export, Format, Manifest, ShardSize, Verify, embedded_recipe};
 use genset::{Dataset, Kind};
 use tempfile::TempDir;
 
@@ -94,7 +94,7 @@ fn a_run_goes_on_from_shards_where_the_stream_was_and_back() {
 #[test]
 fn a_part_keeps_its_indices() {
     let dataset = digits(&[]);
-    let export = Export { from: 50, samples: Some(60), ..Export::default() };
+    let export = Export { from: Some(50), samples: Some(60), ..Export::default() };
     let folder = exported(&dataset, export);
     let stored = opened(folder.path(), &[]);
     assert_eq!((stored.range(), stored.len()), (50..110, Some(60)));
@@ -207,6 +207,36 @@ fn a_folder_of_images_by_class_is_a_dataset_of_its_own() {
 
     let shuffled = |seed| stream(stored.loader().rank(0, 1).shuffle(seed)).remove(0).index();
     assert_ne!(shuffled(1), shuffled(2));
+}
+
+#[test]
+fn stored_images_are_exported_like_generated_ones() {
+    let dataset = digits(&["views.count=1"]);
+    let folder = exported(&dataset, Export { format: Format::Images, ..Export::default() });
+    let images = only_images(folder.path());
+    let photos = opened(images.path(), &["source.size=20"]);
+    for format in [Format::Safetensors, Format::WebDataset] {
+        let shards = exported(&photos, Export { format, ..Export::default() });
+        let stored = opened(shards.path(), &[]);
+        assert_eq!(stored.digest(), photos.digest(), "lossless shards are the dataset");
+        assert_eq!(all(&stored, |builder| builder), all(&photos, |builder| builder.workers(3)));
+        assert_eq!(stored.classes(), photos.classes());
+        let verify = Verify { regenerate: 20, ..Verify::default() };
+        assert!(verify.run(shards.path(), Some(&photos), &|_| {}).unwrap().is_good());
+        let manifest = Manifest::read(&shards.path().join("manifest.json")).unwrap();
+        let error = embedded_recipe(&manifest).unwrap_err().to_string();
+        assert!(error.contains("made of stored images"), "{error}");
+    }
+    // Shards of shards: a part, as JPEG.
+    let first = exported(&photos, Export::default());
+    let part = Export {
+        from: Some(30),
+        samples: Some(50),
+        encoding: Some(Encoding::Jpeg { quality: 80 }),
+        ..Export::default()
+    };
+    let part = exported(&opened(first.path(), &[]), part);
+    assert_eq!(opened(part.path(), &[]).range(), 30..80);
 }
 
 /// The images of an export without what makes it one.

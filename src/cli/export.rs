@@ -17,7 +17,7 @@ use crate::shard::{Contents, DEFAULT_SHARD_BYTES, Export, Exported, Format, Prog
 /// there. Ranks that share the work, each with its --rank, make the same files as one alone.
 #[derive(Debug, clap::Args)]
 pub(super) struct ExportArgs {
-    /// A recipe, or builtin:NAME
+    /// A recipe, builtin:NAME, or stored images: shards, or a folder of photographs
     recipe: PathBuf,
     /// The folder to write to
     #[arg(short, long, value_name = "DIR")]
@@ -29,9 +29,9 @@ pub(super) struct ExportArgs {
     /// mds, png in webdataset and images]
     #[arg(long, value_name = "ENCODING", value_parser = Encoding::parse)]
     images: Option<Encoding>,
-    /// The first sample
-    #[arg(long, default_value_t = 0, value_name = "A")]
-    from: u64,
+    /// The first sample [default: the first there is]
+    #[arg(long, value_name = "A")]
+    from: Option<u64>,
     /// How many samples [default: all]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     samples: Option<u64>,

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use super::access::{Access, BlockMaker};
 use super::batch::{Batch, Indices};
 use super::generated::{Generated, Options};
-use super::store::Store;
+use super::store::{Store, StoredGroup};
 use super::stream::Stream;
 use super::views::ViewAt;
 use crate::error::{Error, Kind, Result};
@@ -219,6 +219,46 @@ impl Dataset {
     #[must_use]
     pub fn views(&self) -> usize {
         self.0.stream.views()
+    }
+
+    /// The tensors of a sample as they are delivered, one for each group of views.
+    #[must_use]
+    pub fn forms(&self) -> Vec<StoredGroup> {
+        let form = |group: &super::views::ViewGroup| {
+            let f = &group.format;
+            StoredGroup {
+                name: group.name.to_string(),
+                views: f.views,
+                image: [f.channels, f.height, f.width],
+                dtype: f.dtype,
+                layout: f.layout,
+            }
+        };
+        self.0.stream.groups.iter().map(form).collect()
+    }
+
+    /// Whether samples have labels.
+    #[must_use]
+    pub fn has_labels(&self) -> bool {
+        self.0.stream.has_labels()
+    }
+
+    /// Names of the classes, in the order of labels; empty if they have none.
+    #[must_use]
+    pub fn classes(&self) -> &[String] {
+        match (&self.0.generated, &self.0.stream.stored) {
+            (Some(generated), _) => {
+                generated.recipe().class().map_or(&[], |class| &class.names[..])
+            }
+            (None, Some(stored)) => stored.store.classes(),
+            (None, None) => &[],
+        }
+    }
+
+    /// Numbers in the latent of a view; 0 if there are none.
+    #[must_use]
+    pub fn latent_len(&self) -> usize {
+        self.0.stream.latent_len()
     }
 
     /// The delivered images of each group of views of one sample: name, `[V, C, H, W]`, and type.

@@ -18,6 +18,9 @@ pub trait Store: fmt::Debug + Send + Sync {
     /// The tensors of a sample, one for each group of views, as they are read.
     fn groups(&self) -> &[StoredGroup];
 
+    /// Names of the classes, in the order of labels; empty if they have none.
+    fn classes(&self) -> &[String];
+
     /// Whether samples have labels.
     fn has_labels(&self) -> bool;
 

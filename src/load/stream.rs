@@ -241,7 +241,7 @@ impl Stream {
     }
 
     /// Whether samples have labels.
-    fn has_labels(&self) -> bool {
+    pub fn has_labels(&self) -> bool {
         match (&self.sampler, &self.stored) {
             (Some(sampler), _) => sampler.has_labels(),
             (None, Some(stored)) => stored.store.has_labels(),
@@ -267,17 +267,21 @@ impl Stream {
         indices.map(one).collect::<Result<_>>().map(Some)
     }
 
+    /// Numbers in the latent of a view.
+    pub fn latent_len(&self) -> usize {
+        match (&self.sampler, &self.stored) {
+            (Some(sampler), _) => sampler.latent_len(),
+            (None, Some(stored)) => stored.store.latent_len(),
+            (None, None) => 0,
+        }
+    }
+
     /// The latents of every view of some samples, `[samples, V, Z]`: NaN for one that has none.
     ///
     /// # Errors
     /// Those of the store.
     pub fn latents(&self, epoch: u64, indices: impl Iterator<Item = u64>) -> Result<Latents> {
-        let views = self.views();
-        let len = match (&self.sampler, &self.stored) {
-            (Some(sampler), _) => sampler.latent_len(),
-            (None, Some(stored)) => stored.store.latent_len(),
-            (None, None) => 0,
-        };
+        let (views, len) = (self.views(), self.latent_len());
         let (mut values, mut samples) = (Vec::new(), 0);
         let mut block = BlockInputs::default();
         for index in indices {

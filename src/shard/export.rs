@@ -27,7 +27,7 @@ use super::rows::rows_recipe;
 use super::writer::{GroupForm, ShardForm};
 use crate::codec::{Encoding, RawForm};
 use crate::error::{Error, Kind, Result};
-use crate::load::{Dataset, Generated, LoaderBuilder, Stop, rank_from_environment};
+use crate::load::{Dataset, Generated, LoaderBuilder, Stop, StoredGroup, rank_from_environment};
 use crate::recipe::{ModelRef, Notes, Recipe};
 use crate::sample::PixelSampler;
 use known::{Work, merge};
@@ -53,8 +53,8 @@ pub struct Export {
     pub format: Format,
     /// How images are written. Default [`Format::default_encoding`].
     pub encoding: Option<Encoding>,
-    /// The first sample. Default 0.
-    pub from: u64,
+    /// The first sample. Default the first there is.
+    pub from: Option<u64>,
     /// How many samples. Default all from there on, which an endless dataset has not.
     pub samples: Option<u64>,
     /// How large shards are. Default [`DEFAULT_SHARD_BYTES`].
@@ -77,7 +77,7 @@ impl Default for Export {
         Self {
             format: Format::Safetensors,
             encoding: None,
-            from: 0,
+            from: None,
             samples: None,
             size: ShardSize::Bytes(DEFAULT_SHARD_BYTES),
             latents: false,
@@ -145,8 +145,7 @@ impl Export {
     /// # Errors
     /// [`Kind::Argument`] or [`Kind::Limit`] for settings that do not fit the dataset.
     pub fn manifest(&self, dataset: &Dataset) -> Result<Manifest> {
-        let generated = dataset.generated()?;
-        let recipe = generated.recipe();
+        let generated = dataset.generated().ok();
         let samples = self.range(dataset)?;
         let form = self.form(dataset)?;
         let sample: usize = form
@@ -154,30 +153,25 @@ impl Export {
             .iter()
             .map(|group| group.views * group.form.checked_len().unwrap_or(usize::MAX))
             .sum();
+        let block = generated.map_or(1, |generated| generated.recipe().generator.block);
         let samples_per_shard = match self.size {
             ShardSize::Samples(samples) => samples,
-            ShardSize::Bytes(bytes) => {
-                samples_for_bytes(bytes, sample as u64, recipe.generator.block.into())
-            }
+            ShardSize::Bytes(bytes) => samples_for_bytes(bytes, sample as u64, block.into()),
         };
         Cut::new(samples.clone(), samples_per_shard)?;
         Ok(Manifest {
             dataset: dataset.digest(),
-            name: recipe.name.clone(),
+            name: dataset.name().to_owned(),
             contents: self.contents,
             format: self.format,
             form,
             samples,
             samples_per_shard,
-            model: model(generated),
-            provenance: Provenance {
-                genset: env!("CARGO_PKG_VERSION").to_owned(),
-                runtime: generated.runtime().version().to_owned(),
-                providers: generated.providers(),
-                precision: recipe.generator.precision.name().to_owned(),
-                rewrites: generated.rewrites().to_vec(),
-            },
-            recipe: recipe.to_toml(&Notes::default()),
+            model: generated.and_then(model),
+            provenance: provenance(generated),
+            recipe: generated.map_or_else(String::new, |generated| {
+                generated.recipe().to_toml(&Notes::default())
+            }),
             part: None,
             shards: Vec::new(),
         })
@@ -196,56 +190,73 @@ impl Export {
     }
 
     fn range(&self, dataset: &Dataset) -> Result<Range<u64>> {
-        let all = dataset.len();
-        let end = match (self.samples, all) {
-            (Some(samples), _) => self.from.saturating_add(samples),
-            (None, Some(all)) => all,
+        let all = dataset.range();
+        let from = self.from.unwrap_or(all.start);
+        let end = match (self.samples, dataset.len()) {
+            (Some(samples), _) => from.saturating_add(samples),
+            (None, Some(_)) => all.end,
             (None, None) => {
                 return Err(Error::new(Kind::Argument, "the dataset has no end")
                     .help("say how many samples to export: --samples N"));
             }
         };
-        let last = dataset.range().end;
-        if self.from < end && end <= last {
-            return Ok(self.from..end);
+        if from < end && all.start <= from && end <= all.end {
+            return Ok(from..end);
         }
-        let message =
-            format!("samples {}..{end} are not in the dataset, which has {last}", self.from);
-        Err(Error::new(Kind::Argument, message)
-            .help("--set samples=N makes it longer; the samples that it has stay the same"))
+        let message = format!(
+            "samples {from}..{end} are not in the dataset, which has {}..{}",
+            all.start, all.end
+        );
+        let error = Error::new(Kind::Argument, message);
+        Err(match dataset.is_stored() {
+            true => error,
+            false => {
+                error.help("--set samples=N makes it longer; the samples that it has stay the same")
+            }
+        })
     }
 
     /// What its shards have in common.
     fn form(&self, dataset: &Dataset) -> Result<ShardForm> {
-        let generated = dataset.generated()?;
-        let derived;
-        let recipe = match self.contents {
-            Contents::Delivered => generated.recipe(),
+        let groups = match self.contents {
+            Contents::Delivered => dataset.forms().into_iter().map(group).collect(),
             Contents::Rows => {
-                derived = rows_recipe(generated.recipe())?;
-                &derived
+                let generated = dataset.generated()?;
+                rows(&rows_recipe(generated.recipe())?, generated)?
             }
         };
-        let groups = groups(recipe, generated)?;
-        let views = groups.iter().map(|group| group.views).sum();
-        let class = recipe.class();
-        let plan = self.latents.then(|| dataset.plan(self.from)).transpose()?;
-        let numbers = plan.map_or(0, |plan| {
-            plan.inputs.iter().filter_map(|input| input.anchor.as_ref()).map(Vec::len).sum()
-        });
+        let views = groups.iter().map(|group: &GroupForm| group.views).sum();
+        let numbers = if self.latents { dataset.latent_len() } else { 0 };
         Ok(ShardForm {
             groups,
             encoding: self.encoding.unwrap_or(self.format.default_encoding()),
-            labels: class.is_some(),
-            classes: class.map(|class| class.names.clone()).unwrap_or_default(),
+            labels: dataset.has_labels(),
+            classes: dataset.classes().to_vec(),
             latents: (numbers > 0).then_some([views, numbers]),
             parameters: self.parameters,
         })
     }
 }
 
+fn group(form: StoredGroup) -> GroupForm {
+    let StoredGroup { name, views, image: [channels, height, width], dtype, layout } = form;
+    GroupForm { name, views, form: RawForm { channels, height, width, dtype, layout } }
+}
+
+/// What made the samples; of stored ones that is not known here.
+fn provenance(generated: Option<&Generated>) -> Provenance {
+    let of = |get: fn(&Generated) -> String| generated.map_or_else(String::new, get);
+    Provenance {
+        genset: env!("CARGO_PKG_VERSION").to_owned(),
+        runtime: of(|generated| generated.runtime().version().to_owned()),
+        providers: generated.map_or_else(Vec::new, Generated::providers),
+        precision: of(|generated| generated.recipe().generator.precision.name().to_owned()),
+        rewrites: generated.map_or_else(Vec::new, |generated| generated.rewrites().to_vec()),
+    }
+}
+
 /// The groups of views that `recipe` delivers of the images of a generator.
-fn groups(recipe: &Recipe, generated: &Generated) -> Result<Vec<GroupForm>> {
+fn rows(recipe: &Recipe, generated: &Generated) -> Result<Vec<GroupForm>> {
     let image = &generated.contract().image;
     let pixels = PixelSampler::new(recipe, [image.channels, image.height, image.width])?;
     let one = |(number, group): (usize, &crate::recipe::Group)| {

@@ -339,9 +339,18 @@ impl Scratch {
 /// # Errors
 /// [`Kind::Argument`] if its generator is a file, which a manifest does not have; [`Kind::Recipe`].
 pub fn embedded_recipe(manifest: &Manifest) -> Result<Recipe> {
+    if manifest.recipe.is_empty() {
+        let message = "the shards were made of stored images, and have no recipe";
+        return Err(Error::new(Kind::Argument, message)
+            .help("give what they were exported from: --recipe PATH"));
+    }
     let recipe = Recipe::parse(&manifest.recipe, "the manifest's recipe", Path::new("."))?;
     match (&recipe.generator.model, &manifest.model) {
-        (ModelRef::Builtin(_), _) => Ok(recipe),
+        (ModelRef::Builtin(_), _) if recipe.mix.is_none() => Ok(recipe),
+        (ModelRef::Builtin(_), _) => {
+            let message = "the shards have real images among them, which lie elsewhere";
+            Err(Error::new(Kind::Argument, message).help("give their recipe: --recipe PATH"))
+        }
         (ModelRef::File(path), model) => {
             let file = model.as_ref().map_or_else(
                 || path.display().to_string(),

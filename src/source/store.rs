@@ -77,6 +77,14 @@ impl Store for ImageStore {
         &self.groups
     }
 
+    fn classes(&self) -> &[String] {
+        match self.labels {
+            // Those are numbers of somebody else's classes.
+            Some(_) => &[],
+            None => self.records.classes(),
+        }
+    }
+
     fn has_labels(&self) -> bool {
         self.records.has_labels()
     }

@@ -97,7 +97,7 @@ fn another_export_into_the_folder_is_refused_and_says_what_is_another() {
         ),
         (Export { latents: true, ..small() }, dataset.clone(), "has latents None, not Some"),
         (Export { parameters: true, ..small() }, dataset.clone(), "has parameters false, not true"),
-        (Export { from: 16, ..small() }, dataset.clone(), "has first sample 0, not 16"),
+        (Export { from: Some(16), ..small() }, dataset.clone(), "has first sample 0, not 16"),
         (
             Export { contents: Contents::Rows, ..small() },
             dataset.clone(),
@@ -130,7 +130,7 @@ fn what_makes_no_sense_is_refused_before_the_folder_is_made() {
     for (export, dataset, words) in [
         (small(), &endless, "say how many samples to export: --samples N"),
         (Export { samples: Some(51), ..small() }, &dataset, "samples 0..51 are not in the dataset"),
-        (Export { from: 50, ..small() }, &dataset, "samples 50..50 are not in the dataset"),
+        (Export { from: Some(50), ..small() }, &dataset, "samples 50..50 are not in the dataset"),
         (Export { rank, ..small() }, &dataset, "rank 2 is not in a world of 2"),
         (
             Export { size: ShardSize::Samples(1), samples: Some(1 << 20), ..small() },

@@ -9,7 +9,7 @@ use super::*;
 fn ranks_workers_and_batches_make_no_difference_to_any_byte() {
     let dataset = digits(150);
     for format in [Format::Safetensors, Format::WebDataset, Format::Mds, Format::Images] {
-        let export = Export { format, latents: true, parameters: true, from: 3, ..small() };
+        let export = Export { format, latents: true, parameters: true, from: Some(3), ..small() };
         let alone = tempfile::tempdir().unwrap();
         run(&export, &dataset, alone.path()).unwrap();
         for world in [2, 3, 20] {

@@ -24,7 +24,7 @@ fn every_format_gives_back_what_was_delivered() {
         let export = Export {
             format,
             encoding: Some(encoding),
-            from: 5,
+            from: Some(5),
             latents: true,
             parameters: true,
             ..small()

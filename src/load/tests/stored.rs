@@ -47,6 +47,10 @@ impl Store for Shelf {
         &self.groups
     }
 
+    fn classes(&self) -> &[String] {
+        &[]
+    }
+
     fn has_labels(&self) -> bool {
         true
     }
