@@ -58,6 +58,23 @@ pub trait StoreReader: Send {
     /// [`Kind::Io`](crate::Kind::Io) for files that cannot be read or have changed.
     fn read(&mut self, samples: Range<u64>, out: &mut [&mut [u8]]) -> Result<()>;
 
+    /// The same for samples that need not be consecutive.
+    ///
+    /// # Errors
+    /// As [`StoreReader::read`].
+    fn read_each(&mut self, samples: &[u64], out: &mut [&mut [u8]]) -> Result<()> {
+        let sizes: Vec<usize> = out.iter().map(|out| out.len() / samples.len().max(1)).collect();
+        for (at, &index) in samples.iter().enumerate() {
+            let mut own: Vec<&mut [u8]> = out
+                .iter_mut()
+                .zip(&sizes)
+                .map(|(out, size)| &mut out[at * size..(at + 1) * size])
+                .collect();
+            self.read(index..index + 1, &mut own)?;
+        }
+        Ok(())
+    }
+
     /// Brings into memory what [`Store::mapped`] gave for `samples`, so that the consumer does not
     /// wait for a disk.
     ///

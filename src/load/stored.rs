@@ -98,6 +98,19 @@ impl Hand {
             self.run(stream, stored, epoch, piece, samples.clone(), samples, threads);
             return;
         }
+        if stored.mixture.is_none()
+            && stored.on_bad == OnBad::Error
+            && matches!(stored.form, StoredForm::Delivered)
+            && let Some(order) = piece.order.clone()
+        {
+            let count = usize::try_from(piece.samples.end - piece.samples.start).unwrap_or(0);
+            let mut out: Vec<&mut [u8]> = piece.out.iter_mut().map(|out| &mut out[..]).collect();
+            let numbers = &order[piece.offset..piece.offset + count];
+            if let Err(error) = self.reader.read_each(numbers, &mut out) {
+                piece.error.get_or_insert(error);
+            }
+            return;
+        }
         for position in piece.samples.clone() {
             let index = piece.index(position);
             if let Some(number) = stored.number(index) {

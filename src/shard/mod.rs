@@ -20,6 +20,7 @@ mod manifest;
 mod map;
 pub mod mds;
 pub(crate) mod npy;
+mod prefetch;
 mod records;
 mod rows;
 pub mod safetensors;
@@ -38,6 +39,7 @@ pub use manifest::{
     Contents, MANIFEST, MAX_MANIFEST_BYTES, Manifest, ModelFile, Part, Provenance, ShardEntry,
 };
 pub use map::MappedFile;
+pub(crate) use prefetch::prefetch;
 pub use records::{Records, ShardReader};
 pub use rows::rows_recipe;
 pub use shards::Shards;

@@ -10,8 +10,10 @@ use crate::codec::{Decoder, Fit, Form, RawForm, Target};
 use crate::error::{Error, Kind, Result};
 use crate::load::{Store, StoreReader, StoredGroup};
 use crate::recipe::Dtype;
-use crate::shard::Records;
+use crate::shard::{Records, prefetch};
 
+/// Samples that are fetched ahead of the one that is copied.
+const AHEAD: usize = 6;
 /// Bytes that are mapped at once.
 const PAGE: usize = 4096;
 
@@ -180,6 +182,31 @@ impl StoreReader for Reader {
         Ok(())
     }
 
+    /// Where all lie in memory, the beginning of each is fetched while others are copied: they are
+    /// far apart, and waiting for one after the other would take longer than copying them.
+    fn read_each(&mut self, samples: &[u64], out: &mut [&mut [u8]]) -> Result<()> {
+        let groups = if self.store.verbatim { self.store.groups.len() } else { 0 };
+        let all = (0..groups).map(|group| runs(&*self.store.records, samples, group));
+        let all = all.collect::<Result<Option<Vec<_>>>>()?.filter(|all| !all.is_empty());
+        let Some(all) = all else {
+            for (at, &index) in samples.iter().enumerate() {
+                let decoded = self.decode(index, at, out);
+                decoded.map_err(|error| named(error, &self.store, index))?;
+            }
+            return Ok(());
+        };
+        for (runs, (out, group)) in all.iter().zip(out.iter_mut().zip(&*self.store.groups)) {
+            runs.iter().take(AHEAD).for_each(|run| prefetch(run));
+            for (at, out) in out.chunks_exact_mut(group.sample_bytes()).enumerate() {
+                if let Some(next) = runs.get(at + AHEAD) {
+                    prefetch(next);
+                }
+                out.copy_from_slice(runs[at]);
+            }
+        }
+        Ok(())
+    }
+
     fn touch(&mut self, samples: Range<u64>) -> Result<()> {
         for group in 0..self.store.groups.len() {
             if let Some(run) = self.store.records.run(samples.clone(), group)? {
@@ -211,6 +238,15 @@ fn is_verbatim(records: &dyn Records, groups: &[StoredGroup]) -> Result<bool> {
 fn form(group: &StoredGroup) -> RawForm {
     let &StoredGroup { image: [channels, height, width], dtype, layout, .. } = group;
     RawForm { channels, height, width, dtype, layout }
+}
+
+/// The bytes of a group of each sample, if all lie in memory.
+fn runs<'r>(
+    records: &'r dyn Records,
+    samples: &[u64],
+    group: usize,
+) -> Result<Option<Vec<&'r [u8]>>> {
+    samples.iter().map(|&index| records.run(index..index + 1, group)).collect()
 }
 
 /// An error of a sample says which, and where that is.
