@@ -230,7 +230,7 @@ fn choose(
 /// Reads `builtin:NAME` or a recipe file, with `key=value` settings put over it.
 ///
 /// # Errors
-/// [`Kind::Io`] or [`Kind::Recipe`].
+/// [`Kind::Io`](crate::Kind::Io) or [`Kind::Recipe`](crate::Kind::Recipe).
 pub fn read_recipe(recipe: &Path, settings: &[String]) -> Result<Recipe> {
     let name = recipe.to_str().and_then(|text| text.strip_prefix(BUILTIN_PREFIX));
     let Some(name) = name else {
@@ -246,8 +246,7 @@ pub fn read_recipe(recipe: &Path, settings: &[String]) -> Result<Recipe> {
 /// Reads the model that a recipe names, from inside the recipe's folder only.
 ///
 /// # Errors
-/// [`Kind::Io`], [`Kind::Model`] or [`Kind::Limit`] as [`Model::read`]; [`Kind::Recipe`] if it
-/// lies outside.
+/// Those of [`Model::read`]; [`Kind::Recipe`](crate::Kind::Recipe) if it lies outside.
 pub fn read_model(recipe: &Recipe) -> Result<Model> {
     match (&recipe.generator.model, recipe.model_path()) {
         (ModelRef::File(_), Some(path)) => {

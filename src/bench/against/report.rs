@@ -21,6 +21,7 @@ pub struct Comparison {
     pub absent: Vec<Absent>,
     /// The most memory that the process had, where the system says: with all contenders in it, one
     /// cannot be told from the other.
+    #[serde(skip)]
     pub peak_rss_bytes: Option<u64>,
 }
 
