@@ -119,6 +119,7 @@ fn the_stream_is_measured_beside_its_own_samples_in_every_format() {
         (Some("safetensors"), Some("dataset"))
     );
     assert!(shards["break_even"].is_object() && shards["without_copy"].is_object());
+    assert!(fashion["break_even"].is_null(), "{fashion}");
     assert!(fashion["shuffled"].is_null() && fashion["bytes_on_disk"].is_u64(), "{fashion}");
 
     stored(&kept.path().join("png"));

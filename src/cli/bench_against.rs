@@ -92,7 +92,7 @@ pub(super) fn table(comparison: &Comparison, folder: Option<&Path>) -> String {
     if let Some(samples) = exported.find_map(|one| one.samples) {
         let _ = match folder {
             Some(folder) => {
-                writeln!(text, "{} samples are exported to {}", grouped(samples), folder.display())
+                writeln!(text, "{} samples were exported to {}", grouped(samples), folder.display())
             }
             None => writeln!(text, "{} samples were exported, and removed", grouped(samples)),
         };

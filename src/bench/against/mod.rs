@@ -75,9 +75,10 @@ fn results(dataset: &Dataset, rivals: &[Rival], runners: &[Runner<'_>]) -> Resul
     let generator = origin.map(generator_bytes).transpose()?;
     let live = contender(Subject::live(dataset, generator), runners, 0);
     let generate = origin.map(|_| 1.0 / live.speed.images_per_second);
-    let weighed = |subject, number| {
+    let weighed = |subject: Subject<'_>, number| {
+        let stored = subject.dataset.is_stored();
         let mut contender = contender(subject, runners, number);
-        contender.weigh(generator, generate);
+        contender.weigh(stored, generator, generate);
         contender
     };
     let against = rivals.iter().enumerate();

@@ -60,7 +60,8 @@ pub struct Contender {
     /// What it took to generate, encode and write an image, where that was measured.
     pub store_microseconds_an_image: Option<f64>,
     /// In how many epochs generating each time costs less than storing, once, and reading.
-    /// `None` where it is not known what writing took, and where the stream itself is read.
+    /// `None` where it is not known what writing took, and where the stream itself is read, or
+    /// this one generated.
     pub break_even: Option<BreakEven>,
 }
 
@@ -100,17 +101,18 @@ pub(super) fn median_of(turns: &[Turn], of: impl Fn(&Turn) -> Option<f64>) -> Op
 
 impl Contender {
     /// Fills in what follows from the stream's own figures: `generator` are its bytes, `generate`
-    /// the seconds that it takes to make an image, `None` where the stream itself is read.
-    pub(super) fn weigh(&mut self, generator: Option<u64>, generate: Option<f64>) {
+    /// the seconds that it takes to make an image, `None` where the stream itself is read. `stored`:
+    /// whether this one is read.
+    pub(super) fn weigh(&mut self, stored: bool, generator: Option<u64>, generate: Option<f64>) {
         #[allow(clippy::cast_precision_loss)]
         let bytes = generator.map(|bytes| bytes as f64);
         self.samples_in_generator = bytes.zip(self.bytes_a_sample).map(|(all, one)| all / one);
         let read = 1.0 / self.speed.images_per_second;
-        // What was there before cost nothing now.
         let store = match self.origin {
-            Origin::Live => None,
             Origin::Export => self.store_microseconds_an_image.map(|time| time / 1e6),
-            Origin::Dataset => Some(0.0),
+            // What was there before cost nothing now. Another generator is not read.
+            Origin::Dataset => stored.then_some(0.0),
+            Origin::Live => None,
         };
         self.break_even = store
             .zip(generate)
