@@ -7,7 +7,7 @@ use std::path::Path;
 mod fuzz;
 
 /// Inputs that are made up for each reader.
-const MADE_UP: u64 = 400;
+const MADE_UP: u64 = 2_000;
 
 #[test]
 fn no_reader_panics_on_what_was_found_or_is_made_up() {

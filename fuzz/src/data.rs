@@ -86,9 +86,8 @@ pub fn numpy(input: &[u8]) {
             npz(&members, zip::CompressionMethod::Deflated),
         ]
     });
-    static LABELS: LazyLock<Vec<Vec<u8>>> = LazyLock::new(|| {
-        vec![npy("<i8", "(2,)", &[0; 16]), npy("|u1", "(2, 1)", &[1, 0])]
-    });
+    static LABELS: LazyLock<Vec<Vec<u8>>> =
+        LazyLock::new(|| vec![npy("<i8", "(2,)", &[0; 16]), npy("|u1", "(2, 1)", &[1, 0])]);
     let (first, second) = halves(input);
     let Some((choice, file)) = choose(first, &FILES) else { return };
     let beside = beside(second, &LABELS);
@@ -120,18 +119,22 @@ pub fn tar(input: &[u8]) {
     static FILES: LazyLock<Vec<Vec<u8>>> = LazyLock::new(|| {
         let images = pictures::files(1);
         let long = format!("{}/1.png", "rose".repeat(40));
-        [["a/1.jpg", "a/2.png", "b/3.webp"], ["1.jpg", "2.png", "3.webp"], ["b/1.jpg", &long, "c/3.webp"]]
-            .map(|names| {
-                let mut archive = ::tar::Builder::new(Vec::new());
-                for (name, image) in names.iter().zip(&images) {
-                    let mut header = ::tar::Header::new_gnu();
-                    header.set_size(image.len() as u64);
-                    header.set_mode(0o644);
-                    archive.append_data(&mut header, name, &image[..]).expect("a member");
-                }
-                archive.into_inner().expect("an archive")
-            })
-            .to_vec()
+        [
+            ["a/1.jpg", "a/2.png", "b/3.webp"],
+            ["1.jpg", "2.png", "3.webp"],
+            ["b/1.jpg", &long, "c/3.webp"],
+        ]
+        .map(|names| {
+            let mut archive = ::tar::Builder::new(Vec::new());
+            for (name, image) in names.iter().zip(&images) {
+                let mut header = ::tar::Header::new_gnu();
+                header.set_size(image.len() as u64);
+                header.set_mode(0o644);
+                archive.append_data(&mut header, name, &image[..]).expect("a member");
+            }
+            archive.into_inner().expect("an archive")
+        })
+        .to_vec()
     });
     let Some((choice, file)) = choose(input, &FILES) else { return };
     let must = file == FILES[choice];

@@ -8,6 +8,7 @@
 
 mod change;
 mod data;
+mod models;
 mod pictures;
 mod shards;
 mod texts;
@@ -19,7 +20,7 @@ pub use change::random;
 pub type Reader = fn(&[u8]);
 
 /// Every reader by the name of its target.
-pub const READERS: [(&str, Reader); 11] = [
+pub const READERS: [(&str, Reader); 12] = [
     ("safetensors", shards::safetensors),
     ("images", shards::images),
     ("webdataset", shards::webdataset),
@@ -27,6 +28,7 @@ pub const READERS: [(&str, Reader); 11] = [
     ("manifest", texts::manifest),
     ("recipe", texts::recipe),
     ("decode", pictures::decode),
+    ("model", models::model),
     ("idx", data::idx),
     ("numpy", data::numpy),
     ("cifar", data::cifar),

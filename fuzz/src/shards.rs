@@ -25,7 +25,8 @@ const SAMPLES: Range<u64> = 10..14;
 
 /// A safetensors shard.
 pub fn safetensors(input: &[u8]) {
-    static VALID: LazyLock<Valid> = LazyLock::new(|| Valid::new(genset::shard::safetensors::create));
+    static VALID: LazyLock<Valid> =
+        LazyLock::new(|| Valid::new(genset::shard::safetensors::create));
     let Some(shard) = VALID.read(input, SafetensorsReader::open) else { return };
     for position in 0..6 {
         let _ = shard.parameters(position);
