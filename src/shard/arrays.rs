@@ -3,7 +3,7 @@
 
 use crate::codec::{Form, Picture, RawForm};
 use crate::error::{Error, Kind, Result};
-use crate::recipe::{Dtype, Layout};
+use crate::recipe::{Dtype, Layout, MAX_VIEWS};
 
 use super::npy;
 
@@ -76,6 +76,20 @@ impl<'a> Pictures<'a> {
     }
 }
 
+/// The number of pictures of a sample, if there are not too many: whoever reads samples makes room
+/// for each of them.
+///
+/// # Errors
+/// [`Kind::Limit`] if there are more than [`MAX_VIEWS`].
+pub(crate) fn limited(pictures: usize) -> Result<usize> {
+    if pictures > MAX_VIEWS as usize {
+        let text = format!("a sample has {pictures} pictures; {MAX_VIEWS} are the most");
+        return Err(Error::new(Kind::Limit, text)
+            .help("write each image of an array of many as a sample of its own"));
+    }
+    Ok(pictures)
+}
+
 /// What an image file is, by its first bytes.
 pub(crate) fn image_form(bytes: &[u8]) -> Option<Form> {
     match bytes {
@@ -128,6 +142,12 @@ mod tests {
             let error = form(shape).unwrap_err().summary();
             assert!(error.contains(&format!("{shape:?}")), "{error}");
         }
+    }
+
+    #[test]
+    fn more_pictures_than_a_sample_may_have_are_refused() {
+        assert_eq!(limited(1024).unwrap(), 1024);
+        assert!(limited(1025).unwrap_err().is_limit());
     }
 
     #[test]

@@ -250,7 +250,8 @@ impl Records for Shards {
 fn no_manifest(folder: &Path) -> Error {
     match manifests(folder) {
         Ok((_, parts)) if !parts.is_empty() => {
-            let there = parts.iter().map(Manifest::there).sum();
+            // Ranks may claim the same samples, each all there can be.
+            let there = parts.iter().map(Manifest::there).fold(0, u64::saturating_add);
             unfinished(folder, there, &parts[0])
         }
         Err(error) => error,

@@ -19,7 +19,7 @@ use super::hash::hash_file;
 use super::manifest::{Contents, Manifest, ShardEntry};
 use super::rows::rows_recipe;
 use super::shards::Shards;
-use crate::codec::{Decoder, Fit, Target};
+use crate::codec::{self, Decoder, Fit, Picture, RawForm, Target};
 use crate::error::{Error, Kind, Result};
 use crate::load::{Dataset, Stop};
 use crate::recipe::{ModelRef, Recipe};
@@ -310,21 +310,17 @@ impl Scratch {
     ) -> Result<u64> {
         let Self { decoder, bytes, images, .. } = self;
         let groups = &manifest.form.groups;
-        let forms = || groups.iter().flat_map(|group| std::iter::repeat_n(group.form, group.views));
-        let len: usize = forms().filter_map(|form| form.checked_len()).sum();
-        images.resize(len, 0);
-        let (mut rest, mut wanted, mut seen) = (&mut images[..], forms(), 0_usize);
+        let mut wanted =
+            groups.iter().flat_map(|group| std::iter::repeat_n(group.form, group.views));
+        let mut seen = 0;
+        images.clear();
         reader.show(position, bytes, &mut |number, picture| {
             let in_order = (number == seen).then(|| wanted.next()).flatten();
             let Some(form) = in_order else {
                 return Err(Error::new(Kind::Sample, format!("has a picture {number} too many")));
             };
             seen += 1;
-            let (out, behind) =
-                std::mem::take(&mut rest).split_at_mut(form.checked_len().unwrap_or(0));
-            rest = behind;
-            decoder
-                .decode(picture, &Target { form, fit: Fit::Exact }, out)
+            append(decoder, picture, form, images)
                 .map_err(|error| error.at(format!("picture {number}")))
         })?;
         match wanted.count() {
@@ -332,6 +328,24 @@ impl Scratch {
             missing => Err(Error::new(Kind::Sample, format!("has {missing} pictures too few"))),
         }
     }
+}
+
+/// Decodes a picture to the end of `images`, which grow only if it is as large as it should be: a
+/// manifest may claim any size.
+fn append(
+    decoder: &mut Decoder,
+    picture: Picture<'_>,
+    form: RawForm,
+    images: &mut Vec<u8>,
+) -> Result<()> {
+    let (_, height, width) = codec::size(picture)?;
+    if (height, width) != (form.height, form.width) {
+        let text = format!("is {height}x{width} pixels, not {}x{}", form.height, form.width);
+        return Err(Error::new(Kind::Sample, text));
+    }
+    let start = images.len();
+    images.resize(start + form.image_bytes()?, 0);
+    decoder.decode(picture, &Target { form, fit: Fit::Exact }, &mut images[start..])
 }
 
 /// The recipe that a manifest has, to make its samples anew.

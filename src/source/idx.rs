@@ -25,22 +25,27 @@ pub(super) fn is_name(name: &str) -> bool {
 /// [`Kind::Io`] if a file cannot be read, [`Kind::Sample`] if it is broken or the labels are not as
 /// many as the images.
 pub(super) fn open(path: &Path) -> Result<ArrayRecords> {
-    let file = packed::open(path)?;
+    let labels = beside(path).map(|labels| packed::open(&labels)).transpose()?;
+    from_files(packed::open(path)?, labels)
+}
+
+/// As [`open`], of files that are unpacked already.
+///
+/// # Errors
+/// [`Kind::Sample`], as [`open`].
+pub(super) fn from_files(file: MappedFile, beside: Option<MappedFile>) -> Result<ArrayRecords> {
+    let path = file.path().to_path_buf();
     let (shape, first) = header::<3>(&file, IMAGES).at(|| path.display())?;
     let [count, height, width] = shape;
     let form = RawForm { channels: 1, height, width, dtype: Dtype::U8, layout: Layout::Nchw };
     let stride = form.image_bytes().at(|| path.display())?;
-    let labels = match beside(path) {
-        Some(path) => Some(labels(&path).at(|| path.display())?),
-        None => None,
-    };
+    let labels = beside.map(|file| labels(&file).at(|| file.path().display())).transpose()?;
     let part = Part { file, first, stride, count };
     ArrayRecords::new(vec![part], form, labels, Vec::new()).at(|| path.display())
 }
 
-fn labels(path: &Path) -> Result<Vec<i64>> {
-    let file = packed::open(path)?;
-    let ([count], first) = header::<1>(&file, LABELS)?;
+fn labels(file: &MappedFile) -> Result<Vec<i64>> {
+    let ([count], first) = header::<1>(file, LABELS)?;
     let bytes = file.bytes()[first..].get(..count).ok_or_else(|| short(count))?;
     Ok(bytes.iter().map(|label| i64::from(*label)).collect())
 }

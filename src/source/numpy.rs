@@ -27,19 +27,26 @@ pub(super) fn open(path: &Path) -> Result<ArrayRecords> {
         .map(|name| path.with_file_name(name))
         .into_iter()
         .find(|labels| labels != path && labels.is_file());
-    let labels = match beside {
-        Some(path) => Some(labels(&MappedFile::open(&path)?).at(|| path.display())?),
-        None => None,
-    };
-    images(MappedFile::open(path)?, labels).at(|| path.display())
+    let labels = beside.map(|path| MappedFile::open(&path)).transpose()?;
+    from_files(MappedFile::open(path)?, labels)
+}
+
+/// As [`open`], of a file and one of labels.
+///
+/// # Errors
+/// [`Kind::Sample`], as [`open`].
+pub(super) fn from_files(file: MappedFile, beside: Option<MappedFile>) -> Result<ArrayRecords> {
+    let labels = beside.map(|file| labels(&file).at(|| file.path().display())).transpose()?;
+    let path = file.path().to_path_buf();
+    images(file, labels).at(|| path.display())
 }
 
 /// Opens an `.npz` with an array of images and, perhaps, one of labels.
 ///
 /// # Errors
 /// As [`open`]; [`Kind::Limit`] if an array becomes too large.
-pub(super) fn open_archive(path: &Path) -> Result<ArrayRecords> {
-    let file = MappedFile::open(path)?;
+pub(super) fn open_archive(file: &MappedFile) -> Result<ArrayRecords> {
+    let path = file.path();
     archive(path, file.bytes()).at(|| path.display())
 }
 

@@ -11,12 +11,20 @@ use crate::shard::MappedFile;
 /// The most bytes that a compressed file may become: ten times what ImageNet at 64x64 has.
 const MAX_UNPACKED: u64 = 1 << 34;
 
-/// Opens a file: mapped, or unpacked to memory if it begins as gzip does (RFC 1952).
+/// Opens a file: mapped, or unpacked to memory as [`unpack`] does.
 ///
 /// # Errors
 /// [`Kind::Io`] if it cannot be read or unpacked, [`Kind::Limit`] if it becomes too large.
 pub(super) fn open(path: &Path) -> Result<MappedFile> {
-    let file = MappedFile::open(path)?;
+    unpack(MappedFile::open(path)?)
+}
+
+/// A file as it is, or unpacked to memory if it begins as gzip does (RFC 1952).
+///
+/// # Errors
+/// [`Kind::Io`] if it cannot be unpacked, [`Kind::Limit`] if it becomes too large.
+pub(super) fn unpack(file: MappedFile) -> Result<MappedFile> {
+    let path = file.path();
     if !file.bytes().starts_with(&[0x1f, 0x8b]) {
         return Ok(file);
     }

@@ -35,7 +35,15 @@ impl TarRecords {
     /// the folder or occur twice, and links; [`Kind::Sample`] if there is no image, or if some lie
     /// in folders and some do not.
     pub fn open(path: &Path) -> Result<Self> {
-        let file = MappedFile::open(path)?;
+        Self::from_file(MappedFile::open(path)?)
+    }
+
+    /// As [`TarRecords::open`], of a file that is open.
+    ///
+    /// # Errors
+    /// As [`TarRecords::open`].
+    pub(super) fn from_file(file: MappedFile) -> Result<Self> {
+        let path = file.path().to_path_buf();
         Self::new(file).at(|| path.display())
     }
 

@@ -262,12 +262,16 @@ fn cifar_has_labels_before_its_images() {
         let file = [image(&[batch], batch), image(&[9], 7)].concat();
         write(&root.path().join(format!("data_batch_{batch}.bin")), &file);
     }
-    write(&root.path().join("batches.meta.txt"), b"plane\ncar\n");
+    write(&root.path().join("batches.meta.txt"), "name\n".repeat(10).as_bytes());
     let records = open(root.path()).unwrap();
     assert_eq!(labels(&*records), [1, 9, 2, 9].map(Some));
     assert_eq!(bytes(&*records, 2).unwrap(), [2; 3072]);
     assert_eq!(records.together(0..4), 2);
-    assert_eq!(records.classes().len(), 2);
+    assert_eq!(records.classes().len(), 10);
+    for names in [1, 9, 11, 100_000] {
+        write(&root.path().join("batches.meta.txt"), "name\n".repeat(names).as_bytes());
+        refused(root.path(), "does not name each of 10 classes");
+    }
     let hundred = root.path().join("test.bin");
     write(&hundred, &image(&[3, 99], 5));
     assert_eq!(labels(&*open(&hundred).unwrap()), [Some(99)]);

@@ -94,6 +94,20 @@ fn an_image_file_that_is_changed_is_found() {
 }
 
 #[test]
+fn a_size_that_a_manifest_claims_takes_no_memory() {
+    let (dataset, folder) = (digits(20), tempfile::tempdir().unwrap());
+    run(&Export { format: Format::WebDataset, ..small() }, &dataset, folder.path()).unwrap();
+    let mut manifest = Shards::open(folder.path()).unwrap().manifest().clone();
+    let form = &mut manifest.form.groups[0].form;
+    (form.height, form.width) = (45_000, 45_000);
+    fs::write(folder.path().join("manifest.json"), manifest.to_text()).unwrap();
+    let verified = checked(folder.path(), None, 0);
+    assert_eq!(verified.faults_in_all, 20, "{:?}", verified.faults);
+    let said = &verified.faults[0].what;
+    assert!(said.contains("is 28x28 pixels, not 45000x45000"), "{said}");
+}
+
+#[test]
 fn other_samples_under_true_hashes_are_found_by_making_them_anew() {
     let (dataset, folder) = (digits(40), tempfile::tempdir().unwrap());
     run(&small(), &dataset, folder.path()).unwrap();

@@ -5,6 +5,7 @@ use std::path::{Component, Path};
 
 use super::{Manifest, Part};
 use crate::error::{Error, Kind, Result, ResultExt};
+use crate::generate::MAX_BLOCK_BYTES;
 use crate::recipe::{MAX_CLASSES, MAX_SAMPLES, MAX_VIEWS};
 use crate::shard::cut::Cut;
 use crate::shard::{GroupForm, ShardForm};
@@ -13,8 +14,10 @@ use crate::shard::{GroupForm, ShardForm};
 const MAX_NAME: usize = 255;
 /// Bytes of one image.
 const MAX_IMAGE_BYTES: usize = 1 << 32;
-/// Numbers of the latents of a sample.
-const MAX_LATENTS: usize = 1 << 28;
+/// Numbers of the latents of a sample: those of a thousand views of 4x64x64 each.
+const MAX_LATENTS: usize = 1 << 24;
+/// Bytes of all shards together: more than any file system has.
+const MAX_BYTES: u64 = 1 << 60;
 /// Ranks of a world.
 const MAX_WORLD: u64 = 1 << 16;
 
@@ -57,6 +60,15 @@ fn form(form: &ShardForm) -> Result<()> {
                 .at(format!("group \"{name}\"")));
         }
     }
+    // What a loader has room for, and `verify` makes room for.
+    let sample = groups.iter().try_fold(0_u64, |sum, GroupForm { views, form, .. }| {
+        let bytes = u64::try_from(form.checked_len()?.checked_mul(*views)?).ok()?;
+        sum.checked_add(bytes).filter(|sum| *sum <= MAX_BLOCK_BYTES)
+    });
+    if sample.is_none() {
+        let gib = MAX_BLOCK_BYTES >> 30;
+        return Err(wrong(format!("the images of a sample have more than {gib} GiB together")));
+    }
     if classes.len() > MAX_CLASSES as usize || (!classes.is_empty() && !form.labels) {
         return Err(wrong(format!("{} classes cannot be", classes.len())));
     }
@@ -72,7 +84,7 @@ fn form(form: &ShardForm) -> Result<()> {
 /// Every shard is one that the samples are cut into, in order, under a name of its own.
 fn shards(manifest: &Manifest, cut: &Cut) -> Result<()> {
     let mut names = HashSet::with_capacity(manifest.shards.len());
-    let mut next = manifest.samples.start;
+    let (mut next, mut bytes) = (manifest.samples.start, 0_u64);
     for shard in &manifest.shards {
         let here = || format!("shard \"{}\"", shard.name);
         name(&shard.name).at(here)?;
@@ -90,6 +102,11 @@ fn shards(manifest: &Manifest, cut: &Cut) -> Result<()> {
             .at(here()));
         }
         next = shard.samples().end;
+        let sum = bytes.checked_add(shard.bytes).filter(|sum| *sum <= MAX_BYTES);
+        bytes = sum.ok_or_else(|| {
+            wrong(format!("has {} bytes, more than shards may have together", shard.bytes))
+                .at(here())
+        })?;
     }
     Ok(())
 }

@@ -92,6 +92,26 @@ fn names_that_leave_the_folder_are_refused() {
 }
 
 #[test]
+fn sizes_of_shards_that_overflow_when_they_are_summed_are_refused() {
+    let most = format!("\"bytes\":{}", u64::MAX);
+    let text = said("\"bytes\":1001", &most);
+    assert!(text.contains("more than shards may have together"), "{text}");
+    let half = format!("\"bytes\":{}", 1_u64 << 60);
+    let text = said("\"bytes\":1003", &half);
+    assert!(text.contains("faces.00003.mds") && text.contains("together"), "{text}");
+}
+
+#[test]
+fn a_sample_that_no_memory_holds_is_refused() {
+    let mut manifest = manifest();
+    let [group, _] = &mut manifest.form.groups[..] else { panic!("two groups") };
+    (group.views, group.form.height, group.form.width) = (900, 1 << 12, 1 << 12);
+    manifest.form.latents = None;
+    let error = Manifest::parse(manifest.to_text().as_bytes()).unwrap_err();
+    assert!(error.to_string().contains("more than 4 GiB together"), "{error}");
+}
+
+#[test]
 fn two_shards_under_one_name_are_refused() {
     let text = said("faces.00001.mds", "faces.00000.mds");
     assert!(text.contains("is listed twice"), "{text}");

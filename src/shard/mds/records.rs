@@ -12,6 +12,7 @@ use super::file::ShardFile;
 use super::index::{Index, MAX_INDEX, Shard};
 use crate::codec::Picture;
 use crate::error::{Error, Kind, Result, ResultExt};
+use crate::shard::arrays::limited;
 use crate::shard::{MappedFile, Records};
 
 /// The samples of a folder of MDS shards.
@@ -108,7 +109,7 @@ impl MdsRecords {
             let shown = self.encodings[*column].pictures(bytes).at(|| self.place(0))?;
             count = count.saturating_add(shown.count());
         }
-        Ok(count)
+        limited(count).at(|| self.place(0))
     }
 
     /// The shard that has a sample, and the sample's place in it.

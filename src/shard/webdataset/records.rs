@@ -14,7 +14,7 @@ use super::gather::{Use, choose, integer, label_in, split, use_of};
 use super::place::Place;
 use crate::codec::Picture;
 use crate::error::{Error, Kind, Result, ResultExt};
-use crate::shard::arrays::Pictures;
+use crate::shard::arrays::{Pictures, limited};
 use crate::shard::{MappedFile, Records};
 
 /// Most members of a sample.
@@ -251,7 +251,7 @@ impl Gathered {
             Some((_, place)) => Pictures::read(place.of(tar))?.count,
             None => names.len(),
         };
-        Ok(Shape { names, pictures, label })
+        Ok(Shape { names, pictures: limited(pictures)?, label })
     }
 }
 

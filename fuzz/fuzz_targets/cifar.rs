@@ -1,0 +1,4 @@
+//! CIFAR's binary files.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|input: &[u8]| genset_fuzz::read("cifar", input));

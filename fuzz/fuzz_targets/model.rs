@@ -1,0 +1,4 @@
+//! An ONNX file.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|input: &[u8]| genset_fuzz::read("model", input));

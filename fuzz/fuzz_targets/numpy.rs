@@ -1,0 +1,4 @@
+//! NumPy files and archives.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|input: &[u8]| genset_fuzz::read("numpy", input));

@@ -1,0 +1,4 @@
+//! A tar file of images.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|input: &[u8]| genset_fuzz::read("tar", input));
