@@ -80,9 +80,13 @@ impl Decoder {
         }
         #[cfg(feature = "turbojpeg")]
         if picture.form == Form::Jpeg
-            && let Some(shape) = self.turbo.read(picture.bytes, target, &mut self.pixels)?
+            && let Some(shape) = self.turbo.open(picture.bytes, target)?
         {
-            return self.finish(shape, target, out);
+            let is_direct = is_same(shape, &target.form);
+            let place = if is_direct { &mut *out } else { room(&mut self.pixels, shape) };
+            if self.turbo.read(picture.bytes, shape, place) {
+                return if is_direct { Ok(()) } else { self.finish(shape, target, out) };
+            }
         }
         let opened = Opened::new(picture)?;
         let shape = opened.shape();
@@ -170,7 +174,7 @@ pub(super) fn check_size([_, height, width]: [usize; 3], target: &Target) -> Res
 }
 
 /// Room for an image of `shape`.
-pub(super) fn room(pixels: &mut Vec<u8>, shape: [usize; 3]) -> &mut [u8] {
+fn room(pixels: &mut Vec<u8>, shape: [usize; 3]) -> &mut [u8] {
     pixels.resize(shape.iter().product(), 0);
     pixels
 }

@@ -14,6 +14,7 @@ use crate::error::{Error, Kind, Result};
 
 /// A file whose header has been read.
 pub(super) struct Opened<'a> {
+    bytes: &'a [u8],
     decoder: JpegDecoder<ZCursor<&'a [u8]>>,
     /// `[C, H, W]` of what is decoded: one channel or RGB.
     pub shape: [usize; 3],
@@ -29,10 +30,8 @@ impl<'a> Opened<'a> {
             .set_max_width(MAX_SIDE)
             .set_max_height(MAX_SIDE)
             .set_strict_mode(true)
+            .jpeg_set_max_scans(MAX_SCANS)
             .jpeg_set_out_colorspace(ColorSpace::RGB);
-        if !is_whole(bytes) {
-            return Err(broken_by("the file ends before its image does"));
-        }
         let mut decoder = JpegDecoder::new_with_options(ZCursor::new(bytes), options);
         decoder.decode_headers().map_err(|error| broken(&error))?;
         let info = decoder.info().ok_or_else(|| broken_by("no frame"))?;
@@ -42,7 +41,7 @@ impl<'a> Opened<'a> {
         if gray {
             decoder.set_options(options.jpeg_set_out_colorspace(ColorSpace::Luma));
         }
-        Ok(Self { decoder, shape: [if gray { 1 } else { 3 }, height, width] })
+        Ok(Self { bytes, decoder, shape: [if gray { 1 } else { 3 }, height, width] })
     }
 
     /// Decodes to interleaved bytes.
@@ -54,6 +53,9 @@ impl<'a> Opened<'a> {
     /// If `out` has not the length of the shape.
     pub fn read(mut self, out: &mut [u8]) -> Result<()> {
         assert_eq!(out.len(), self.shape.iter().product::<usize>(), "one image");
+        if Outline::of(self.bytes).is_none() {
+            return Err(broken_by("the file ends before its image does"));
+        }
         if self.decoder.output_buffer_size() != Some(out.len()) {
             return Err(broken_by("its height comes after its data"));
         }
@@ -61,27 +63,40 @@ impl<'a> Opened<'a> {
     }
 }
 
-/// Whether the file goes on to the marker that ends an image. The decoder itself does not notice
-/// what is missing of the last rows.
-fn is_whole(bytes: &[u8]) -> bool {
-    let mut rest = bytes;
-    // Segments begin with 0xff and a marker. After the marker of a scan comes data, in which 0xff is
-    // followed by zero or the marker of a restart; what else follows 0xff begins the next segment.
-    while let Some(at) = rest.iter().position(|byte| *byte == 0xff) {
-        rest = &rest[at + 1..];
-        match *rest {
-            [0xd9, ..] => return true,
-            // Stuffing, padding, and markers without a segment.
-            [0x00 | 0x01 | 0xd0..=0xd8, ..] => rest = &rest[1..],
-            [0xff, ..] => {}
-            [_, high, low, ..] => {
-                let len = usize::from(u16::from_be_bytes([high, low]));
-                rest = rest.get(1 + len..).unwrap_or_default();
+/// The most scans of an image that is decoded. Each takes a walk over all of it, and an empty one
+/// takes but a few bytes of file.
+pub(super) const MAX_SCANS: usize = 100;
+
+/// What the markers of a file say, its data unread.
+pub(super) struct Outline {
+    /// Scans in which the image is stored: one, or many of a progressive one.
+    pub scans: usize,
+}
+
+impl Outline {
+    /// Follows the markers to the one that ends the image; `None` if the file ends before. Decoders
+    /// do not notice what is missing of the last rows.
+    ///
+    /// Segments begin with 0xff and a marker. After the marker of a scan comes data, in which 0xff is
+    /// followed by zero or the marker of a restart; what else follows 0xff begins the next segment.
+    pub fn of(bytes: &[u8]) -> Option<Self> {
+        let (mut rest, mut scans) = (bytes, 0);
+        loop {
+            rest = &rest[memchr::memchr(0xff, rest)? + 1..];
+            match *rest {
+                [0xd9, ..] => return Some(Self { scans }),
+                // Stuffing, padding, and markers without a segment.
+                [0x00 | 0x01 | 0xd0..=0xd8, ..] => rest = &rest[1..],
+                [0xff, ..] => {}
+                [marker, high, low, ..] => {
+                    scans += usize::from(marker == 0xda);
+                    let len = usize::from(u16::from_be_bytes([high, low]));
+                    rest = rest.get(1 + len..)?;
+                }
+                _ => return None,
             }
-            _ => return false,
         }
     }
-    false
 }
 
 fn broken(error: &DecodeErrors) -> Error {

@@ -141,6 +141,24 @@ fn a_file_cut_anywhere_is_refused() {
 }
 
 #[test]
+fn a_scan_bomb_is_refused() {
+    let given = form(1, 64, 64);
+    let mut file = Vec::new();
+    let mut encoder = jpeg_encoder::Encoder::new(&mut file, 50);
+    encoder.set_progressive(true);
+    encoder.encode(&image(&given), 64, 64, jpeg_encoder::ColorType::Luma).unwrap();
+    let target = Target { form: given, fit: Fit::Exact };
+    decode(&file, Form::Jpeg, target).unwrap();
+    // The last scan, again and again.
+    let last = file.windows(2).rposition(|marker| marker == [0xff, 0xda]).unwrap();
+    let scan = file[last..file.len() - 2].to_vec();
+    file.truncate(file.len() - 2);
+    (0..200).for_each(|_| file.extend_from_slice(&scan));
+    file.extend([0xff, 0xd9]);
+    assert!(decode(&file, Form::Jpeg, target).is_err());
+}
+
+#[test]
 fn a_column_becomes_a_square_without_its_length_squared() {
     let given = form(3, 60_000, 1);
     let bytes = image(&given);

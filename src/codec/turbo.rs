@@ -9,7 +9,8 @@ use std::fmt;
 
 use turbojpeg::{Colorspace, Decompressor, Image, PixelFormat};
 
-use super::decoder::{check_size, room};
+use super::decoder::check_size;
+use super::jpeg::{MAX_SCANS, Outline};
 use super::limits;
 use super::target::{Fit, Target};
 use crate::error::Result;
@@ -25,30 +26,40 @@ impl fmt::Debug for Turbo {
 }
 
 impl Turbo {
-    /// Decodes to interleaved pixels; `[C, H, W]` of them, or `None` if the library does not.
+    /// `[C, H, W]` of what [`read`](Self::read) decodes for `target`, from the header; `None` if the
+    /// library is not to decode it.
     ///
     /// # Errors
     /// Those of [`limits::check`] and [`check_size`].
-    pub fn read(
-        &mut self,
-        bytes: &[u8],
-        target: &Target,
-        pixels: &mut Vec<u8>,
-    ) -> Result<Option<[usize; 3]>> {
+    pub fn open(&mut self, bytes: &[u8], target: &Target) -> Result<Option<[usize; 3]>> {
         let Some(library) = self.library() else { return Ok(None) };
         let Ok(header) = library.read_header(bytes) else { return Ok(None) };
-        let (channels, format) = match header.colorspace {
-            Colorspace::Gray => (1, PixelFormat::GRAY),
-            Colorspace::RGB | Colorspace::YCbCr => (3, PixelFormat::RGB),
+        let channels = match header.colorspace {
+            Colorspace::Gray => 1,
+            Colorspace::RGB | Colorspace::YCbCr => 3,
             Colorspace::CMYK | Colorspace::YCCK => return Ok(None),
         };
         limits::check(header.height, header.width)?;
         check_size([channels, header.height, header.width], target)?;
+        // The library would fill up what is missing, and decode any number of scans.
+        if Outline::of(bytes).is_none_or(|outline| outline.scans > MAX_SCANS) {
+            return Ok(None);
+        }
         let [height, width] = scaled([header.height, header.width], target);
-        let shape = [channels, height, width];
-        let pixels = room(pixels, shape);
-        let image = Image { pixels, width, pitch: width * channels, height, format };
-        Ok(library.decompress(bytes, image).is_ok().then_some(shape))
+        Ok(Some([channels, height, width]))
+    }
+
+    /// Decodes to interleaved pixels of a shape that [`open`](Self::open) gave. Says whether the
+    /// library did, without a warning.
+    ///
+    /// # Panics
+    /// If `out` has not the length of the shape.
+    pub fn read(&mut self, bytes: &[u8], shape: [usize; 3], out: &mut [u8]) -> bool {
+        assert_eq!(out.len(), shape.iter().product::<usize>(), "one image");
+        let [channels, height, width] = shape;
+        let format = if channels == 1 { PixelFormat::GRAY } else { PixelFormat::RGB };
+        let image = Image { pixels: out, width, pitch: width * channels, height, format };
+        self.library().is_some_and(|library| library.decompress(bytes, image).is_ok())
     }
 
     fn library(&mut self) -> Option<&mut Decompressor> {

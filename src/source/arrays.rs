@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use bytes::Bytes;
 
+use super::content;
 use crate::codec::{Form, Picture, RawForm};
 use crate::error::{Error, Kind, Result, ResultExt as _};
 use crate::shard::{MappedFile, Records};
@@ -20,6 +21,8 @@ pub struct ArrayRecords {
     /// One for each sample, or none at all.
     labels: Option<Vec<i64>>,
     classes: Vec<String>,
+    /// What is in each part's file.
+    contents: Vec<blake3::Hash>,
 }
 
 /// Images in one file.
@@ -65,7 +68,8 @@ impl ArrayRecords {
         if let Some(wrong) = labels.iter().flatten().find(|label| **label < 0) {
             return Err(Error::new(Kind::Sample, format!("{wrong} is no label")));
         }
-        Ok(Self { parts, ends, form, image_bytes, labels, classes })
+        let contents = parts.iter().map(|part| content::hash(&part.file)).collect::<Result<_>>()?;
+        Ok(Self { parts, ends, form, image_bytes, labels, classes, contents })
     }
 
     /// The part of a sample, and where in its file the image begins.
@@ -154,11 +158,15 @@ impl Records for ArrayRecords {
     }
 
     fn identify(&self, hasher: &mut blake3::Hasher) {
-        for part in &self.parts {
+        for (part, content) in self.parts.iter().zip(&self.contents) {
             let name = part.file.path().file_name().unwrap_or_default();
             hasher.update(&(name.len() as u64).to_le_bytes());
             hasher.update(name.as_encoded_bytes());
-            hasher.update(&(part.file.len() as u64).to_le_bytes());
+            hasher.update(content.as_bytes());
+        }
+        // As many as there are images, or none.
+        for label in self.labels.iter().flatten() {
+            hasher.update(&label.to_le_bytes());
         }
     }
 }

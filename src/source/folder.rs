@@ -1,7 +1,7 @@
 //! A folder of image files, a folder for each class.
 
 use std::fs::File;
-use std::io::Read as _;
+use std::io::{ErrorKind, Read as _};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
@@ -31,7 +31,7 @@ pub(super) fn is_image(name: &str) -> bool {
 /// Images in folders: `ROOT/CLASS/…/NAME.jpg`, or `ROOT/NAME.jpg` without classes.
 ///
 /// The order is that of the bytes of the paths, which is the same on every machine. Classes are the
-/// folders in the root, in that order. Names take their own length and 12 bytes each.
+/// folders in the root, in that order. Names take their own length and 16 bytes each.
 #[derive(Debug)]
 pub struct FolderRecords {
     root: PathBuf,
@@ -39,6 +39,8 @@ pub struct FolderRecords {
     names: String,
     /// Where each name ends.
     ends: Vec<usize>,
+    /// Bytes of each file when it was listed.
+    lens: Vec<u64>,
     /// The first sample of each class.
     first: Vec<u64>,
     classes: Vec<String>,
@@ -46,34 +48,36 @@ pub struct FolderRecords {
 }
 
 impl FolderRecords {
-    /// Lists a folder. No image is opened.
+    /// Lists a folder and how long its files are. No image is opened.
     ///
     /// # Errors
     /// [`Kind::Io`] if a folder cannot be listed, has a name that is not UTF-8, or has a link that
     /// leads to a folder or out of the root; [`Kind::Sample`] if there is no image, a class without
-    /// one, or images beside classes.
+    /// one, or images beside classes; [`Kind::Limit`] if names are too long together or folders lie
+    /// too deep in each other.
     pub fn open(root: &Path) -> Result<Self> {
         let inside = root.canonicalize().map_err(|error| Error::io(root, "read", error))?;
-        let mut listing = Listing { root, inside, paths: Vec::new(), bytes: 0, skipped: 0 };
-        listing.walk("", 0)?;
-        let Listing { mut paths, bytes, skipped, .. } = listing;
-        paths.sort_unstable();
+        let mut listing = Listing { root, inside, files: Vec::new(), bytes: 0, skipped: 0 };
+        let empty = listing.walk("", 0)?;
+        let Listing { mut files, bytes, skipped, .. } = listing;
+        files.sort_unstable();
         let mut own = Self {
             root: root.to_path_buf(),
             names: String::with_capacity(bytes),
-            ends: Vec::with_capacity(paths.len()),
+            ends: Vec::with_capacity(files.len()),
+            lens: Vec::with_capacity(files.len()),
             first: Vec::new(),
             classes: Vec::new(),
             skipped,
         };
-        let flat = paths.iter().filter(|path| !path.contains('/')).count();
-        if flat != 0 && flat != paths.len() {
+        let flat = files.iter().filter(|(path, _)| !path.contains('/')).count();
+        if flat != 0 && flat != files.len() {
             let text = format!("{flat} images lie beside the folders of classes");
             return Err(Error::new(Kind::Sample, text)
                 .help("put each image into the folder of its class, or have no such folders")
                 .at(root.display()));
         }
-        for path in paths {
+        for (path, len) in files {
             if let Some((class, _)) = path.split_once('/')
                 && own.classes.last().is_none_or(|last| last != class)
             {
@@ -82,6 +86,7 @@ impl FolderRecords {
             }
             own.names.push_str(&path);
             own.ends.push(own.names.len());
+            own.lens.push(len);
         }
         if own.ends.is_empty() {
             return Err(Error::new(
@@ -89,6 +94,14 @@ impl FolderRecords {
                 format!("there is no image in {}", root.display()),
             )
             .help("images are files whose names end in .jpg, .jpeg, .png or .webp"));
+        }
+        if let Some(class) = empty.iter().min()
+            && flat == 0
+        {
+            let text = format!("class `{class}` has no image");
+            return Err(Error::new(Kind::Sample, text)
+                .help("put images into its folder, or take the folder away: it counts as a class")
+                .at(root.display()));
         }
         Ok(own)
     }
@@ -113,20 +126,23 @@ struct Listing<'a> {
     root: &'a Path,
     /// The root without links.
     inside: PathBuf,
-    paths: Vec<Box<str>>,
+    /// Paths, and how many bytes each file has.
+    files: Vec<(Box<str>, u64)>,
     bytes: usize,
     skipped: u64,
 }
 
 impl Listing<'_> {
-    /// Lists what is at `below`, which ends in `/` unless it is the root.
-    fn walk(&mut self, below: &str, depth: usize) -> Result<()> {
+    /// Lists what is at `below`, which ends in `/` unless it is the root. Names the folders in it
+    /// that have no image.
+    fn walk(&mut self, below: &str, depth: usize) -> Result<Vec<String>> {
         let folder = self.root.join(below);
         let failed = |error| Error::io(&folder, "list", error);
         if depth > MAX_DEPTH {
             let text = format!("{}: folders lie too deep in each other", folder.display());
             return Err(Error::new(Kind::Limit, text));
         }
+        let mut empty = Vec::new();
         for entry in std::fs::read_dir(&folder).map_err(failed)? {
             let entry = entry.map_err(failed)?;
             let name = entry.file_name().into_string().map_err(|name| {
@@ -136,25 +152,31 @@ impl Listing<'_> {
             })?;
             let kind = entry.file_type().map_err(failed)?;
             if kind.is_dir() && !name.starts_with('.') {
+                let before = self.files.len();
                 self.walk(&format!("{below}{name}/"), depth + 1)?;
+                if self.files.len() == before {
+                    empty.push(name);
+                }
             } else if name.starts_with('.') || !is_image(&name) {
                 self.skipped += 1;
             } else {
+                let file = entry.path();
                 if kind.is_symlink() {
-                    self.follow(&entry.path())?;
+                    self.follow(&file)?;
                 } else if !kind.is_file() {
-                    let text = format!("{} is no file", entry.path().display());
+                    let text = format!("{} is no file", file.display());
                     return Err(Error::new(Kind::Io, text).help("take it out of the folder"));
                 }
+                let len = std::fs::metadata(&file).map_err(|e| Error::io(&file, "read", e))?.len();
                 self.bytes += below.len() + name.len();
                 if self.bytes > MAX_NAME_BYTES {
                     let text = format!("the names have more than {MAX_NAME_BYTES} bytes");
                     return Err(Error::new(Kind::Limit, text).at(self.root.display()));
                 }
-                self.paths.push(format!("{below}{name}").into());
+                self.files.push((format!("{below}{name}").into(), len));
             }
         }
-        Ok(())
+        Ok(empty)
     }
 
     /// Refuses a link that leads to something else than a file below the root.
@@ -202,7 +224,7 @@ impl Records for FolderRecords {
     ) -> Result<()> {
         let name = self.name(index).ok_or_else(|| outside(index, self.samples()))?;
         let path = self.root.join(name);
-        read(&path, scratch)?;
+        read(&path, self.lens[index as usize], scratch)?;
         show_file(scratch, show).at(|| path.display().to_string())
     }
 
@@ -211,9 +233,8 @@ impl Records for FolderRecords {
     }
 
     fn identify(&self, hasher: &mut blake3::Hasher) {
-        for index in self.samples() {
+        for (index, len) in self.samples().zip(&self.lens) {
             let name = self.name(index).unwrap_or_default();
-            let len = std::fs::metadata(self.root.join(name)).map_or(0, |file| file.len());
             hasher.update(&(name.len() as u64).to_le_bytes());
             hasher.update(name.as_bytes());
             hasher.update(&len.to_le_bytes());
@@ -221,18 +242,34 @@ impl Records for FolderRecords {
     }
 }
 
-/// Reads a whole file into memory that is used again.
-fn read(path: &Path, bytes: &mut Vec<u8>) -> Result<()> {
-    let failed = |error| Error::io(path, "read", error);
-    let file = File::open(path).map_err(failed)?;
-    let len = file.metadata().map_err(failed)?.len();
+/// Reads a whole file of `len` bytes into memory that is used again.
+///
+/// Nothing is asked of the file but its bytes: what is to be there was asked when it was listed.
+fn read(path: &Path, len: u64, bytes: &mut Vec<u8>) -> Result<()> {
     if len > MAX_FILE_BYTES {
         let text = format!("{} has {len} bytes, more than an image may have", path.display());
         return Err(Error::new(Kind::Limit, text));
     }
-    bytes.clear();
-    bytes.reserve(usize::try_from(len).unwrap_or(0) + 1);
-    file.take(MAX_FILE_BYTES).read_to_end(bytes).map_err(failed)?;
+    let failed = |error| Error::io(path, "read", error);
+    let mut file = File::open(path).map_err(failed)?;
+    let len = usize::try_from(len).unwrap_or(usize::MAX);
+    // A byte more, so that it is seen if there is more.
+    bytes.resize(len + 1, 0);
+    let mut filled = 0;
+    while filled <= len {
+        match file.read(&mut bytes[filled..]) {
+            Ok(0) => break,
+            Ok(count) => filled += count,
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) => return Err(failed(error)),
+        }
+    }
+    if filled != len {
+        let text = format!("{} had {len} bytes when it was listed, and changed", path.display());
+        return Err(Error::new(Kind::Io, text)
+            .help("leave files as they are while they are read; open the folder again"));
+    }
+    bytes.truncate(len);
     Ok(())
 }
 

@@ -7,6 +7,7 @@
 
 mod arrays;
 mod cifar;
+mod content;
 mod dataset;
 mod folder;
 mod idx;

@@ -5,6 +5,7 @@ use std::ops::Range;
 use std::path::Path;
 
 use super::arrays::outside;
+use super::content;
 use super::folder::{is_image, show_file};
 use crate::codec::Picture;
 use crate::error::{Error, Kind, Result, ResultExt as _};
@@ -18,6 +19,8 @@ pub struct TarRecords {
     file: MappedFile,
     members: Vec<Member>,
     classes: Vec<String>,
+    /// What is in the file.
+    content: blake3::Hash,
 }
 
 #[derive(Debug)]
@@ -78,7 +81,8 @@ impl TarRecords {
             let label = class(&name).and_then(|class| classes.binary_search(&class).ok());
             Member { name, data, label: label.and_then(|label| u32::try_from(label).ok()) }
         });
-        Ok(Self { members: members.collect(), file, classes })
+        let content = content::hash(&file)?;
+        Ok(Self { members: members.collect(), file, classes, content })
     }
 
     fn member(&self, index: u64) -> Result<&Member> {
@@ -125,6 +129,7 @@ impl Records for TarRecords {
     }
 
     fn identify(&self, hasher: &mut blake3::Hasher) {
+        hasher.update(self.content.as_bytes());
         for Member { name, data, .. } in &self.members {
             hasher.update(&(name.len() as u64).to_le_bytes());
             hasher.update(name.as_bytes());

@@ -90,6 +90,66 @@ fn folders_that_are_half_sorted_or_empty_are_refused() {
     refused(&root.path().join("page.html"), ".npz");
 }
 
+#[test]
+fn a_class_without_images_is_refused_and_named() {
+    let root = tempdir().unwrap();
+    write(&root.path().join("a/1.png"), &png(1));
+    write(&root.path().join("c/more/notes.txt"), b"no image");
+    fs::create_dir(root.path().join("b")).unwrap();
+    refused(root.path(), "class `b` has no image");
+    fs::remove_dir(root.path().join("b")).unwrap();
+    refused(root.path(), "class `c` has no image");
+    // Without classes, other folders are of no account.
+    fs::rename(root.path().join("a/1.png"), root.path().join("1.png")).unwrap();
+    assert!(!open(root.path()).unwrap().has_labels());
+}
+
+fn identity(path: &Path) -> blake3::Hash {
+    let mut hasher = blake3::Hasher::new();
+    open(path).unwrap().identify(&mut hasher);
+    hasher.finalize()
+}
+
+#[test]
+fn a_file_that_changed_since_it_was_listed_is_an_error_and_another_dataset() {
+    let root = tempdir().unwrap();
+    let path = root.path().join("a/1.png");
+    write(&path, &png(1));
+    let (records, before) = (open(root.path()).unwrap(), identity(root.path()));
+    assert_eq!(bytes(&*records, 0).unwrap(), png(1));
+    let longer = [png(1), vec![0]].concat();
+    for other in [&longer[..], &png(1)[1..], b""] {
+        write(&path, other);
+        let error = bytes(&*records, 0).unwrap_err();
+        assert_eq!(error.kind(), Kind::Io);
+        assert!(error.to_string().contains("1.png") && error.to_string().contains("changed"));
+        assert_ne!(identity(root.path()), before);
+    }
+    fs::remove_file(&path).unwrap();
+    assert_eq!(bytes(&*records, 0).unwrap_err().kind(), Kind::Io);
+}
+
+#[test]
+fn other_images_or_labels_under_the_same_names_are_another_dataset() {
+    let root = tempdir().unwrap();
+    let (path, labels) = (root.path().join("x.npy"), root.path().join("labels.npy"));
+    write(&path, &array(Dtype::U8, &[2, 1, 2], &[1, 2, 3, 4]));
+    write(&labels, &array(Dtype::U8, &[2], &[5, 6]));
+    let before = identity(&path);
+    assert_eq!(identity(&path), before);
+    write(&labels, &array(Dtype::U8, &[2], &[5, 7]));
+    let relabelled = identity(&path);
+    write(&path, &array(Dtype::U8, &[2, 1, 2], &[1, 2, 3, 5]));
+    let all = [before, relabelled, identity(&path)];
+    assert!(all[0] != all[1] && all[1] != all[2]);
+    let tar = root.path().join("x.tar");
+    let archives = [1, 2].map(|level| {
+        write(&tar, &archive(&[("a/1.png", &png(level))]));
+        (fs::metadata(&tar).unwrap().len(), identity(&tar))
+    });
+    assert!(archives[0].0 == archives[1].0 && archives[0].1 != archives[1].1);
+}
+
 #[cfg(unix)]
 #[test]
 fn a_link_that_leaves_the_folder_is_refused_and_one_inside_is_read() {
