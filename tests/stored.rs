@@ -151,7 +151,7 @@ fn rows_give_the_views_of_the_recipe_fresh_in_every_epoch() {
 /// What is drawn for pixels, as the latent operations were done when the rows were made.
 fn without_latent(dataset: &Dataset, index: u64) -> Vec<genset::sample::PlannedView> {
     let mut views = dataset.plan(index).unwrap().views;
-    views.iter_mut().for_each(|view| view.latent.clear());
+    views.iter_mut().for_each(|view| (view.stored, view.latent) = (true, Vec::new()));
     views
 }
 

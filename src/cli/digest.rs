@@ -46,22 +46,30 @@ pub(super) fn run(args: &DigestArgs, json: bool) -> Result<()> {
         .ok_or_else(|| Error::new(Kind::Argument, format!("samples from {from} on: too many")))?;
     let bar = progress(args.count, "samples");
     let mut digests = SampleDigests::new();
+    let (mut left_out, mut first) = (0, None);
     let ranks = match args.rank {
         Some(rank) => rank..=rank,
         None => 0..=args.world_size - 1,
     };
     for rank in ranks {
         let builder = args.loader.set_up(dataset.loader()).range(from..end);
-        for batch in builder.rank(rank, args.world_size).stop(stop.clone()).build()? {
+        let mut loader = builder.rank(rank, args.world_size).stop(stop.clone()).build()?;
+        for batch in loader.by_ref() {
             let batch = batch?;
             digests.add(&batch);
             bar.inc(batch.len() as u64);
         }
+        left_out += loader.skipped().count;
+        first = first.or_else(|| loader.skipped().first.first().map(ToString::to_string));
     }
     bar.finish_and_clear();
+    if let Some(first) = &first {
+        eprintln!("left out {left_out} sample(s) that cannot be read; the first: {first}");
+    }
     // One rank's samples have gaps, so only its samples' own digests mean something.
     let together = match args.rank {
         Some(_) if args.world_size > 1 => None,
+        _ if left_out > 0 => Some(digests.together_with_gaps()),
         _ => Some(digests.together()?),
     };
     let generated = dataset.generated().ok();
@@ -70,6 +78,7 @@ pub(super) fn run(args: &DigestArgs, json: bool) -> Result<()> {
             "dataset": dataset.digest().to_string(),
             "from": from,
             "count": digests.len(),
+            "left_out": left_out,
             "blake3": together,
             "samples": digests.iter().collect::<Vec<_>>(),
             "runtime": generated.map(|generated| generated.runtime().version()),

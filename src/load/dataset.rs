@@ -350,8 +350,13 @@ impl Dataset {
         let label =
             stream.labels(std::iter::once(index))?.and_then(|labels| labels.first().copied());
         let groups = stream.groups.iter().enumerate();
-        let view =
-            |group| PlannedView { group, neighbour: None, latent: Vec::new(), pixel: Vec::new() };
+        let view = |group| PlannedView {
+            group,
+            stored: true,
+            neighbour: None,
+            latent: Vec::new(),
+            pixel: Vec::new(),
+        };
         Ok(Plan {
             index,
             source: index,

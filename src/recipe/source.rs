@@ -152,7 +152,10 @@ impl SourceRecipe {
     /// Where the images are.
     #[must_use]
     pub fn path(&self) -> PathBuf {
-        self.folder.join(&self.source.path)
+        match self.folder == Path::new(".") {
+            true => self.source.path.clone(),
+            false => self.folder.join(&self.source.path),
+        }
     }
 
     /// The identity of what is delivered: BLAKE3 over this recipe, with what it left open filled in,

@@ -42,6 +42,9 @@ pub struct PlannedInput {
 pub struct PlannedView {
     /// The number of its group.
     pub group: usize,
+    /// Whether it is made of a stored image, not of a latent.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub stored: bool,
     /// Its number in its group's pool, if that has one and the view is moved.
     pub neighbour: Option<u32>,
     /// What each latent op drew, in the order of the recipe; empty where the view keeps the anchor.
@@ -146,7 +149,7 @@ impl fmt::Display for PlannedView {
         }
         let mut drawn: Vec<_> = self.latent.iter().map(Drawn::to_string).collect();
         if drawn.is_empty() {
-            drawn.push("anchor".into());
+            drawn.push(if self.stored { "stored" } else { "anchor" }.into());
         }
         drawn.extend(self.pixel.iter().map(Step::to_string));
         f.write_str(&drawn.join("; "))

@@ -250,14 +250,25 @@ impl Sampler {
         let mut scratch = Scratch::default();
         let mut views = Vec::with_capacity(self.row_of_view.len());
         for (group, moves) in self.moves.iter().enumerate() {
-            let unmoved =
-                PlannedView { group, neighbour: None, latent: Vec::new(), pixel: Vec::new() };
+            let unmoved = PlannedView {
+                group,
+                stored: false,
+                neighbour: None,
+                latent: Vec::new(),
+                pixel: Vec::new(),
+            };
             views.resize(views.len() + moves.views - moves.rows.len(), unmoved);
             moves.each_place(index, epoch, &mut scratch, |_, place, _| {
                 let drawn = |op: &Move| op.drawn(place, self.labels.as_ref());
                 let latent = moves.ops.iter().map(drawn).collect();
                 let neighbour = moves.pool.as_ref().map(|_| place.view);
-                views.push(PlannedView { group, neighbour, latent, pixel: Vec::new() });
+                views.push(PlannedView {
+                    group,
+                    stored: false,
+                    neighbour,
+                    latent,
+                    pixel: Vec::new(),
+                });
             });
         }
         views
