@@ -30,6 +30,11 @@ pub(crate) const STEPS: &[Step] = &[
         about: "the OpenVINO provider is installed, and agrees with the CPU",
         run: openvino,
     },
+    Step {
+        name: "turbojpeg",
+        about: "lints and tests of JPEG through libjpeg-turbo, where the system has it",
+        run: turbojpeg,
+    },
     Step { name: "doctest", about: "examples in the documentation", run: doctest },
     Step {
         name: "python",
@@ -150,6 +155,18 @@ fn openvino() -> Outcome {
     call(cargo().args(["run", "--quiet", "--bin", "genset"]).args(METRICS).args(install))?;
     let tests = ["--", "--include-ignored"];
     call(cargo().args(["test", "--test", "providers"]).args(METRICS).args(tests))
+}
+
+/// What reads JPEG, built the other way.
+fn turbojpeg() -> Outcome {
+    if !works(command("pkg-config").args(["--exists", "libturbojpeg"])) {
+        println!("nothing to do: there is no libturbojpeg (Debian: apt install libturbojpeg0-dev)");
+        return Ok(());
+    }
+    let features = ["--features", "genset/metrics,genset/turbojpeg"];
+    call(cargo().args(["clippy", "--lib"]).args(features).args(["--", "-D", "warnings"]))?;
+    let tests = ["test", "--lib", "--test", "pictures"];
+    call(cargo().args(tests).args(features).args(["--", "codec::", "source::", "files"]))
 }
 
 /// Exports are read by the packages that people train with.
