@@ -22,8 +22,10 @@ mod types;
 mod views;
 mod write;
 
+#[cfg(feature = "cli")]
+pub(crate) use cache::from_units;
+pub(crate) use cache::in_units;
 pub use cache::{Cache, EchoAt, MAX_ECHO};
-pub(crate) use cache::{from_units, in_units};
 pub use canonical::Digest;
 pub(crate) use inside::stay_inside;
 pub use latent_op::{LatentKind, LatentOp, Path as LatentPath, Truncate};

@@ -33,6 +33,8 @@ pub const WALK_FORMAT: &str = "genset directions 1";
 pub const MAX_WALK_BYTES: u64 = 256 << 20;
 /// Steps that a nonlinear walk may take.
 pub const MAX_WALK_STEPS: u32 = 1000;
+/// Layers that a nonlinear walk may have.
+const MAX_LAYERS: usize = 64;
 
 /// The walk files that a recipe steers by, read once: for its digest and for its sampler.
 #[derive(Debug, Clone, Default)]
@@ -217,6 +219,11 @@ impl WalkFile {
         loop {
             let weight_name = format!("{name}.{}.weight", layers.len());
             let Some(weight) = self.tensors.get(&weight_name) else { break };
+            // Layers of no values take no bytes, and what follows is tried with each layer.
+            if layers.len() == MAX_LAYERS {
+                let what = format!("is one more than the {MAX_LAYERS} layers a walk may have");
+                return Err(misfit(&weight_name, what));
+            }
             let outputs = match weight.shape[..] {
                 [outputs, n] if n == inputs => outputs,
                 _ => {

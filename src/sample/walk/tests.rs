@@ -59,6 +59,19 @@ fn every_float_type_gives_the_same_direction() {
 }
 
 #[test]
+fn layers_without_number_that_take_no_bytes_are_refused() {
+    let names = |k: usize| [format!("deep.{k}.weight"), format!("deep.{k}.bias")];
+    let names: Vec<_> = (0..20_000).map(names).collect();
+    let layers = names.iter().enumerate().flat_map(|(k, [weight, bias])| {
+        let shape: &[usize] = if k == 0 { &[0, 4] } else { &[0, 0] };
+        [linear(weight, shape), linear(bias, &[0])]
+    });
+    let bytes = file(&layers.collect::<Vec<_>>(), &[]);
+    let error = refusal(&bytes, "deep");
+    assert!(error.contains("`deep.64.weight` is one more than the 64 layers"), "{error}");
+}
+
+#[test]
 fn perceptrons_are_read_layer_by_layer() {
     let bytes = file(
         &[

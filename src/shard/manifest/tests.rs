@@ -102,6 +102,25 @@ fn sizes_of_shards_that_overflow_when_they_are_summed_are_refused() {
 }
 
 #[test]
+fn ranks_that_each_claim_all_samples_do_not_overflow_their_sum() {
+    let folder = tempfile::tempdir().unwrap();
+    for rank in 0..2 {
+        let mut manifest = Manifest {
+            samples: 0..crate::recipe::MAX_SAMPLES,
+            samples_per_shard: crate::recipe::MAX_SAMPLES,
+            part: Some(Part { rank, world_size: 2 }),
+            ..manifest()
+        };
+        manifest.shards.truncate(1);
+        (manifest.shards[0].first, manifest.shards[0].count) = (0, crate::recipe::MAX_SAMPLES);
+        let path = folder.path().join(manifest.part.unwrap().manifest());
+        std::fs::write(path, manifest.to_text()).unwrap();
+    }
+    let error = crate::shard::Shards::open(folder.path()).unwrap_err();
+    assert!(error.to_string().contains("is unfinished"), "{error}");
+}
+
+#[test]
 fn a_sample_that_no_memory_holds_is_refused() {
     let mut manifest = manifest();
     let [group, _] = &mut manifest.form.groups[..] else { panic!("two groups") };
