@@ -1,9 +1,9 @@
 //! JPEG files through the system's libjpeg-turbo: the same images faster, large ones much faster.
 //!
-//! Where an image is to be resized to less than half its size, libjpeg-turbo makes it smaller while
-//! it decodes, by eighths, to no less than twice what is wanted, as Pillow's `draft` does. What the
-//! library does not take, or warns of, is left to the decoder that is always there, so what is an
-//! error does not depend on this one.
+//! Where an image is to become a quarter of its size or less, libjpeg-turbo makes it smaller while
+//! it decodes, by eighths, to no less than twice what is wanted, as Pillow's `thumbnail` does. What
+//! the library does not take, or warns of, is left to the decoder that is always there: what that
+//! one reads is read, and files that are cut short are refused by both.
 
 use std::fmt;
 
