@@ -53,8 +53,12 @@ impl<'a> Opened<'a> {
     /// If `out` has not the length of the shape.
     pub fn read(mut self, out: &mut [u8]) -> Result<()> {
         assert_eq!(out.len(), self.shape.iter().product::<usize>(), "one image");
-        if Outline::of(self.bytes).is_none() {
-            return Err(broken_by("the file ends before its image does"));
+        match Outline::of(self.bytes) {
+            None => return Err(broken_by("the file ends before its image does")),
+            Some(Outline { scans }) if scans > MAX_SCANS => {
+                return Err(broken_by("it has more scans than are decoded"));
+            }
+            Some(_) => {}
         }
         if self.decoder.output_buffer_size() != Some(out.len()) {
             return Err(broken_by("its height comes after its data"));
