@@ -18,6 +18,7 @@ mod read;
 mod source;
 mod sweep;
 mod targets;
+mod text;
 mod types;
 mod views;
 mod write;
@@ -83,7 +84,8 @@ impl Recipe {
     /// Reads and checks the recipe in `path`.
     ///
     /// # Errors
-    /// [`Kind::Io`] if the file cannot be read, [`Kind::Recipe`] with file, line and key otherwise.
+    /// [`Kind::Io`] if the file cannot be read, [`Kind::Limit`] if it is too large to be one,
+    /// [`Kind::Recipe`] with file, line and key otherwise.
     pub fn read(path: &Path) -> Result<Self> {
         Self::read_with(path, &[])
     }
@@ -93,7 +95,7 @@ impl Recipe {
     /// # Errors
     /// As [`Recipe::read`]; also if a setting is not `key=value`.
     pub fn read_with(path: &Path, settings: &[String]) -> Result<Self> {
-        let text = std::fs::read_to_string(path).map_err(|e| Error::io(path, "read", e))?;
+        let text = text::read(path)?;
         let folder = match path.parent() {
             Some(parent) if !parent.as_os_str().is_empty() => parent.to_path_buf(),
             _ => PathBuf::from("."),

@@ -8,7 +8,7 @@ use super::inside;
 use super::parse::{document, output};
 use super::read::{Field, Source, Table};
 use super::types::name_in;
-use super::{Dtype, Layout, MAX_SIDE, Output, Recipe, Views, edit, invalid, parse, views};
+use super::{Dtype, Layout, MAX_SIDE, Output, Recipe, Views, edit, invalid, parse, text, views};
 use crate::error::{Error, Result};
 
 /// What a dataset is: one that is generated, or one that is stored.
@@ -96,7 +96,7 @@ impl Described {
     /// # Errors
     /// As [`Recipe::read_with`].
     pub fn read(path: &Path, settings: &[String]) -> Result<Self> {
-        let text = std::fs::read_to_string(path).map_err(|e| Error::io(path, "read", e))?;
+        let text = text::read(path)?;
         let folder = match path.parent() {
             Some(parent) if !parent.as_os_str().is_empty() => parent.to_path_buf(),
             _ => PathBuf::from("."),
