@@ -32,6 +32,7 @@ mod state;
 mod statistics;
 mod store;
 mod stored;
+mod stored_stream;
 mod stream;
 mod sync;
 #[cfg(test)]

@@ -1,23 +1,16 @@
 //! What is streamed: all that the pipeline needs of a dataset, as plain values.
 
 use std::borrow::Cow;
-use std::sync::Arc;
 
 use super::batch::{Format, Latents};
 use super::keep::{Keep, rows_are_moved};
-use super::store::{Store, StoredGroup};
-use super::stored::{Stored, StoredForm};
+use super::stored::Stored;
 use super::views::{ViewAt, ViewGroup};
 use crate::error::{Error, Kind, Result};
 use crate::generate::{Contract, ImageFormat, InputContract, MAX_BLOCK_BYTES};
-use crate::recipe::{Digest, Dtype, Epochs, Group, Layout, Mix, OnBad, Output, Recipe, Views};
-use crate::sample::{BlockInputs, Echo, Mixture, PixelSampler, Sampler, Source, rows_of_views};
+use crate::recipe::{Digest, Epochs, Group, Output, Recipe, Views};
+use crate::sample::{BlockInputs, Echo, PixelSampler, Sampler, Source};
 use crate::view::Delivery;
-
-/// Bytes of stored samples that a worker reads at once: few enough for its cache.
-const STORED_BLOCK_BYTES: usize = 512 << 10;
-/// Samples of a block of stored samples at most.
-const MAX_STORED_BLOCK: u32 = 1024;
 
 /// A dataset without its model and runtime. Sessions, or stand-ins for them, come from elsewhere.
 #[derive(Debug)]
@@ -90,123 +83,6 @@ impl Stream {
             input_bytes: (rows as u64).saturating_mul((row * size_of::<f32>()) as u64),
             output_bytes: (values as u64)
                 .saturating_mul(contract.element.size_of().unwrap_or(8) as u64),
-        })
-    }
-
-    /// The same stream with stored images in some places.
-    ///
-    /// # Errors
-    /// [`Kind::Recipe`] if the recipe's ratio does not fit its block.
-    ///
-    /// # Panics
-    /// If the store's images are not 8-bit images of the generator's size, one a sample.
-    pub fn mixed(mut self, recipe: &Recipe, mix: &Mix, store: Arc<dyn Store>) -> Result<Self> {
-        let [group] = store.groups() else { panic!("one picture a sample") };
-        let image = stored_image(group);
-        assert_eq!((group.views, group.dtype), (1, Dtype::U8), "bytes");
-        assert_eq!(image.len(), self.image.len(), "the generator's size");
-        let deliveries = deliveries(&recipe.output, image, &self.pixels)?;
-        let samples = store.samples();
-        let mixture = Mixture::new(recipe, mix, samples.end - samples.start)?;
-        self.stored = Some(Stored {
-            store,
-            form: StoredForm::Rows(deliveries),
-            on_bad: mix.on_bad,
-            mixture: Some(mixture),
-        });
-        Ok(self)
-    }
-
-    /// A stream of stored samples, delivered as they are.
-    pub fn as_stored(store: Arc<dyn Store>, on_bad: OnBad, digest: Digest) -> Result<Self> {
-        let counts = |group: &StoredGroup| Group {
-            name: group.name.clone(),
-            count: u32::try_from(group.views).unwrap_or(u32::MAX),
-            ..Group::default()
-        };
-        let groups: Vec<Group> = store.groups().iter().map(counts).collect();
-        let views = Views { epochs: Epochs::Same, groups };
-        let first = stored_image(&store.groups()[0]);
-        let pixels =
-            PixelSampler::of_views(0, &views, [first.channels, first.height, first.width])?;
-        let format = |group: &StoredGroup| {
-            let (image, output) = (stored_image(group), stored_output(group));
-            Ok(ViewGroup {
-                name: group.name.as_str().into(),
-                format: format_of(group.views, group.image, &output),
-                delivery: Delivery::new(image, &output)?,
-                drawn: false,
-            })
-        };
-        let groups = store.groups().iter().map(format).collect::<Result<_>>()?;
-        Self::of_store(store, StoredForm::Delivered, on_bad, digest, first, &views, pixels, groups)
-    }
-
-    /// A stream of views of stored 8-bit images.
-    ///
-    /// # Errors
-    /// [`Kind::Recipe`] if the views do not fit the images.
-    ///
-    /// # Panics
-    /// If the store has several groups, or other than bytes.
-    pub fn of_stored_rows(
-        store: Arc<dyn Store>,
-        on_bad: OnBad,
-        digest: Digest,
-        seed: u64,
-        views: &Views,
-        output: &Output,
-    ) -> Result<Self> {
-        let [group] = store.groups() else { panic!("one group") };
-        assert_eq!(group.dtype, Dtype::U8, "bytes");
-        let image = stored_image(group);
-        let pixels = PixelSampler::of_views(seed, views, group.image)?;
-        let groups = groups(views, output, image, &pixels)?;
-        let form = StoredForm::Rows(Vec::new());
-        Self::of_store(store, form, on_bad, digest, image, views, pixels, groups)
-    }
-
-    #[allow(clippy::too_many_arguments, reason = "what the two above have in common")]
-    fn of_store(
-        store: Arc<dyn Store>,
-        form: StoredForm,
-        on_bad: OnBad,
-        digest: Digest,
-        image: ImageFormat,
-        views: &Views,
-        pixels: PixelSampler,
-        groups: Vec<ViewGroup>,
-    ) -> Result<Self> {
-        let stored: usize = store.groups().iter().map(|group| group.views).sum();
-        let row_of_view = stored_row_of_view(views, stored)?;
-        let sample: usize = store.groups().iter().map(StoredGroup::sample_bytes).sum();
-        // What is read does not depend on the block, so it is chosen for the memory of a worker.
-        let block = u32::try_from(STORED_BLOCK_BYTES / sample.max(1)).unwrap_or(u32::MAX);
-        let block = block.clamp(1, MAX_STORED_BLOCK);
-        check_block(block, &groups)?;
-        let samples = store.samples();
-        let read = match form {
-            StoredForm::Delivered => 0,
-            StoredForm::Rows(_) => sample as u64 * u64::from(block),
-        };
-        Ok(Self {
-            sampler: None,
-            plain: is_plain(&row_of_view, stored, &groups),
-            rows: stored,
-            views_of_row: views_of_row(views, &row_of_view, stored),
-            stored: Some(Stored { store, form, on_bad, mixture: None }),
-            pixels,
-            image,
-            groups,
-            block,
-            echo: Echo::none(block),
-            keep: None,
-            fresh: false,
-            start: samples.start,
-            end: samples.end,
-            digest,
-            input_bytes: 0,
-            output_bytes: read,
         })
     }
 
@@ -328,7 +204,11 @@ impl Stream {
 }
 
 /// What each group delivers of a canvas or of an undrawn image.
-fn output_of<'o>(output: &'o Output, pixels: &PixelSampler, group: usize) -> Cow<'o, Output> {
+pub(super) fn output_of<'o>(
+    output: &'o Output,
+    pixels: &PixelSampler,
+    group: usize,
+) -> Cow<'o, Output> {
     match pixels.normalise(group) {
         Some(normalise) => {
             Cow::Owned(Output { normalise: Some(normalise.clone()), ..output.clone() })
@@ -337,7 +217,7 @@ fn output_of<'o>(output: &'o Output, pixels: &PixelSampler, group: usize) -> Cow
     }
 }
 
-fn groups(
+pub(super) fn groups(
     views: &Views,
     output: &Output,
     image: ImageFormat,
@@ -360,56 +240,21 @@ fn groups(
     views.groups.iter().enumerate().map(one).collect()
 }
 
-/// How each group would deliver images of another format without drawing.
-fn deliveries(output: &Output, image: ImageFormat, pixels: &PixelSampler) -> Result<Vec<Delivery>> {
-    let one = |group| Delivery::new(image, &output_of(output, pixels, group));
-    (0..pixels.groups()).map(one).collect()
-}
-
-fn format_of(views: usize, [channels, height, width]: [usize; 3], output: &Output) -> Format {
+pub(super) fn format_of(
+    views: usize,
+    [channels, height, width]: [usize; 3],
+    output: &Output,
+) -> Format {
     Format { views, channels, height, width, dtype: output.dtype, layout: output.layout }
 }
 
-/// What stored values mean.
-fn stored_image(group: &StoredGroup) -> ImageFormat {
-    let [channels, height, width] = group.image;
-    let range = match group.dtype {
-        Dtype::U8 => [0.0, 255.0],
-        Dtype::F16 | Dtype::F32 => [0.0, 1.0],
-    };
-    ImageFormat { channels, height, width, interleaved: group.layout == Layout::Nhwc, range }
-}
-
-fn stored_output(group: &StoredGroup) -> Output {
-    Output { dtype: group.dtype, layout: group.layout, normalise: None }
-}
-
-/// The stored image that each view is made from.
-fn stored_row_of_view(views: &Views, stored: usize) -> Result<Vec<usize>> {
-    let count = views.count() as usize;
-    let moved = rows_of_views(views);
-    if views.rows() as usize == stored && moved.len() == count {
-        return Ok(moved);
-    }
-    match stored {
-        1 => Ok(vec![0; count]),
-        stored if stored == count => Ok((0..count).collect()),
-        stored => Err(Error::new(
-            Kind::Recipe,
-            format!("{count} views cannot be made of the {stored} images that a sample has"),
-        )
-        .at("views")
-        .help(format!("ask for {stored} views, or store one image a sample"))),
-    }
-}
-
-fn is_plain(row_of_view: &[usize], rows: usize, groups: &[ViewGroup]) -> bool {
+pub(super) fn is_plain(row_of_view: &[usize], rows: usize, groups: &[ViewGroup]) -> bool {
     groups.len() == 1 && !groups[0].drawn && row_of_view.iter().copied().eq(0..rows)
 }
 
 /// What a block delivers has the limit of what the generator makes for it. Neither bounds the
 /// other: a thousand views may share one generated image, and a crop may be larger than its source.
-fn check_block(block: u32, groups: &[ViewGroup]) -> Result<()> {
+pub(super) fn check_block(block: u32, groups: &[ViewGroup]) -> Result<()> {
     let bytes = groups
         .iter()
         .try_fold(0_u64, |sum, group| sum.checked_add(group.format.sample_bytes() as u64))
@@ -426,7 +271,7 @@ fn check_block(block: u32, groups: &[ViewGroup]) -> Result<()> {
     .help("make generator.block, views.count or the sizes of the views smaller"))
 }
 
-fn views_of_row(views: &Views, row_of_view: &[usize], rows: usize) -> Vec<Vec<ViewAt>> {
+pub(super) fn views_of_row(views: &Views, row_of_view: &[usize], rows: usize) -> Vec<Vec<ViewAt>> {
     let mut of_row = vec![Vec::new(); rows];
     let places = views
         .groups

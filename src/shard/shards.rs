@@ -143,11 +143,14 @@ impl Shards {
 
     /// The shard that has all of `samples`, and their places in it.
     fn within(&self, samples: &Range<u64>) -> Result<Option<(usize, Range<u64>)>> {
-        if samples.is_empty() || samples.end > self.end_of(samples.start)? {
+        if samples.is_empty() {
             return Ok(None);
         }
+        // One division, as this is asked for every sample of a shuffled epoch.
         let (at, first) = self.at(samples.start)?;
-        Ok(Some((at, first..first + (samples.end - samples.start))))
+        let last = first + (samples.end - samples.start);
+        let fits = last <= self.manifest.shards[at].count;
+        Ok(fits.then_some((at, first..last)))
     }
 
     /// Where the shard ends that has sample `index`.
