@@ -73,10 +73,16 @@ impl Error {
         self
     }
 
-    /// Adds where it happened: a file, a key, a tensor, a stage.
+    /// Adds where it happened: a file, a key, a tensor, a stage. A path that the error names already
+    /// is not added again.
     #[must_use]
     pub fn at(mut self, place: impl fmt::Display) -> Self {
-        self.0.places.push(place.to_string());
+        let place = place.to_string();
+        let is_path = place.contains(std::path::MAIN_SEPARATOR);
+        let said = |text: &String| text.contains(&place);
+        if !(is_path && (said(&self.0.message) || self.0.places.iter().any(said))) {
+            self.0.places.push(place);
+        }
         self
     }
 
@@ -174,6 +180,18 @@ impl<T> ResultExt<T> for Result<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_path_is_named_once() {
+        let path = Path::new("a/b.tar");
+        let gone = std::io::Error::from(std::io::ErrorKind::NotFound);
+        let error = Error::io(path, "read", gone).at(path.display()).to_string();
+        assert_eq!(error.matches("a/b.tar").count(), 1, "{error}");
+        let error = Error::new(Kind::Sample, "torn").at("a/b.tar: c").at(path.display());
+        assert_eq!(error.to_string(), "a/b.tar: c: torn");
+        let error = Error::new(Kind::Sample, "torn").at("a/b.tar").at("c/d.tar").to_string();
+        assert_eq!(error, "c/d.tar: a/b.tar: torn");
+    }
 
     #[test]
     fn outer_places_come_first_and_the_innermost_help_wins() {

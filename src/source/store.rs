@@ -249,11 +249,9 @@ fn runs<'r>(
     samples.iter().map(|&index| records.run(index..index + 1, group)).collect()
 }
 
-/// An error of a sample says which, and where that is, unless it says so already.
+/// An error of a sample says which, and where that is.
 fn named(error: Error, store: &ImageStore, index: u64) -> Error {
-    let place = store.records.place(index);
-    let error = if error.summary().contains(&place) { error } else { error.at(place) };
-    error.with_sample(index)
+    error.at(store.records.place(index)).with_sample(index)
 }
 
 fn whole(n: u64) -> usize {
