@@ -9,6 +9,7 @@ use std::collections::BTreeSet;
 use std::fs::{File, TryLockError};
 use std::io::{ErrorKind, Write as _};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use super::manifest::Part;
 use crate::error::{Error, Kind, Result};
@@ -17,6 +18,8 @@ const PARTIAL: &str = ".partial";
 const LOCK: &str = ".lock";
 /// How often a lock file may be taken away while it is being locked.
 const TRIES: usize = 100;
+/// How long a rank waits for its lock.
+const PATIENCE: Duration = Duration::from_millis(500);
 
 /// Sees to it that names given in `folder` stay.
 ///
@@ -107,20 +110,25 @@ impl Lock {
     /// # Errors
     /// [`Kind::State`] if another process has it, [`Kind::Io`] if there can be none.
     pub fn take(folder: &Path, part: Part) -> Result<Self> {
-        Self::try_take(folder, part)?.ok_or_else(|| {
-            let Part { rank, world_size } = part;
-            Error::new(
-                Kind::State,
-                format!(
-                    "another process exports rank {rank} of {world_size} to {}",
-                    folder.display()
-                ),
-            )
-            .help(format!(
-                "wait until it ends, or give another folder; it holds {}",
-                lock_path(folder, part).display()
-            ))
-        })
+        let begun = Instant::now();
+        loop {
+            if let Some(lock) = Self::try_take(folder, part)? {
+                return Ok(lock);
+            }
+            // Another rank that begins now looks whether this one left anything over, and has its
+            // lock for that instant.
+            if begun.elapsed() > PATIENCE {
+                break;
+            }
+            std::thread::sleep(PATIENCE / 50);
+        }
+        let Part { rank, world_size } = part;
+        let message =
+            format!("another process exports rank {rank} of {world_size} to {}", folder.display());
+        Err(Error::new(Kind::State, message).help(format!(
+            "wait until it ends, or give another folder; it holds {}",
+            lock_path(folder, part).display()
+        )))
     }
 
     /// Takes the lock of `part`, unless another process has it.
