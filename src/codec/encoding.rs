@@ -60,11 +60,17 @@ impl Encoding {
     /// The form of what [`encode`](Self::encode) writes of images of `form`.
     #[must_use]
     pub fn form(self, form: RawForm) -> Form {
+        self.encoded().unwrap_or(Form::Raw(form))
+    }
+
+    /// The form of encoded images; `None` for raw ones, which have more to say.
+    #[must_use]
+    pub fn encoded(self) -> Option<Form> {
         match self {
-            Self::Raw => Form::Raw(form),
-            Self::Png => Form::Png,
-            Self::Jpeg { .. } => Form::Jpeg,
-            Self::WebP => Form::WebP,
+            Self::Raw => None,
+            Self::Png => Some(Form::Png),
+            Self::Jpeg { .. } => Some(Form::Jpeg),
+            Self::WebP => Some(Form::WebP),
         }
     }
 

@@ -14,16 +14,21 @@ pub(super) const MAX_CHANNELS: usize = 4;
 /// As `3x224x224 u8 NCHW`, or with the channels last where they lie so.
 impl fmt::Display for RawForm {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { channels, height, width, dtype, layout } = self;
-        match layout {
-            Layout::Nchw => write!(f, "{channels}x{height}x{width}")?,
-            Layout::Nhwc => write!(f, "{height}x{width}x{channels}")?,
-        }
-        write!(f, " {} {}", dtype.name(), layout.name())
+        let [outer, middle, inner] = self.axes();
+        write!(f, "{outer}x{middle}x{inner} {} {}", self.dtype.name(), self.layout.name())
     }
 }
 
 impl RawForm {
+    /// Its axes, outermost first: `[C, H, W]` or `[H, W, C]`.
+    #[must_use]
+    pub fn axes(&self) -> [usize; 3] {
+        match self.layout {
+            Layout::Nchw => [self.channels, self.height, self.width],
+            Layout::Nhwc => [self.height, self.width, self.channels],
+        }
+    }
+
     /// Bytes that an image takes.
     ///
     /// # Errors

@@ -100,6 +100,13 @@ pub(crate) fn image_form(bytes: &[u8]) -> Option<Form> {
     }
 }
 
+/// Numbers that lie in a file, little-endian; as many as there is room for.
+pub(super) fn read_floats(bytes: &[u8], out: &mut [f32]) {
+    for (out, bytes) in out.iter_mut().zip(bytes.as_chunks::<4>().0) {
+        *out = f32::from_le_bytes(*bytes);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,9 +1,10 @@
 //! What writers take.
 
 use std::fmt;
+use std::ops::Range;
 
 use crate::codec::{Encoding, Picture, RawForm};
-use crate::error::Result;
+use crate::error::{Error, Kind, Result};
 
 /// What all shards of a folder have in common.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -61,4 +62,58 @@ pub trait ShardWriter: fmt::Debug {
     /// # Errors
     /// [`Kind::Io`](crate::Kind::Io) from the file.
     fn finish(self: Box<Self>) -> Result<()>;
+}
+
+/// What is still to come into a shard, for writers that take samples one by one.
+#[derive(Debug)]
+pub(super) struct Awaited {
+    samples: Range<u64>,
+    pictures: usize,
+}
+
+impl Awaited {
+    /// These samples of this form.
+    pub fn new(form: &ShardForm, samples: Range<u64>) -> Self {
+        Self { samples, pictures: form.groups.iter().map(|group| group.views).sum() }
+    }
+
+    /// Whether a sample is the next one, with its pictures.
+    ///
+    /// # Errors
+    /// [`Kind::Argument`].
+    pub fn check(&self, sample: &SampleRecord<'_>) -> Result<()> {
+        if sample.index != self.samples.start || self.samples.is_empty() {
+            let (got, want) = (sample.index, &self.samples);
+            let message =
+                format!("sample {got} was given where {} to {} are to come", want.start, want.end);
+            return Err(Error::new(Kind::Argument, message));
+        }
+        if sample.pictures.len() != self.pictures {
+            let (got, want) = (sample.pictures.len(), self.pictures);
+            return Err(Error::new(Kind::Argument, format!("has {got} pictures, not {want}")));
+        }
+        Ok(())
+    }
+
+    /// The next one has come.
+    pub fn next(&mut self) {
+        self.samples.start += 1;
+    }
+
+    /// Whether all have come.
+    ///
+    /// # Errors
+    /// [`Kind::Argument`].
+    pub fn end(&self) -> Result<()> {
+        if self.samples.is_empty() {
+            return Ok(());
+        }
+        let Range { start, end } = self.samples;
+        Err(Error::new(Kind::Argument, format!("samples {start} to {end} were never given")))
+    }
+}
+
+/// An error of the file that a shard is written to.
+pub(super) fn cannot_write(error: std::io::Error) -> Error {
+    Error::new(Kind::Io, format!("cannot write: {error}")).because(error)
 }

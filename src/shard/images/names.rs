@@ -33,15 +33,11 @@ impl Names {
     /// [`Kind::Argument`] if images are not to be files, or two classes or groups would have one
     /// name.
     pub fn new(form: &ShardForm) -> Result<Self> {
-        let extension = match form.encoding {
-            Encoding::Png => "png",
-            Encoding::Jpeg { .. } => "jpg",
-            Encoding::WebP => "webp",
-            Encoding::Raw => {
-                return Err(Error::new(Kind::Argument, "raw images are no image files")
-                    .help("choose another encoding: png, jpeg or webp"));
-            }
-        };
+        if form.encoding == Encoding::Raw {
+            return Err(Error::new(Kind::Argument, "raw images are no image files")
+                .help("choose another encoding: png, jpeg or webp"));
+        }
+        let extension = form.encoding.extension();
         let folders: Vec<_> = form.classes.iter().map(|name| safe(name)).collect();
         distinct("classes", &form.classes, &folders)?;
         let mut suffixes = Vec::new();

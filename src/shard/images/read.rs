@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use super::names::Names;
 use crate::codec::Picture;
 use crate::error::{Error, Kind, Result};
-use crate::shard::safetensors::{Holds, Pictures, SafetensorsReader, form_of};
+use crate::shard::safetensors::{Holds, Pictures, SafetensorsReader};
 use crate::shard::{MappedFile, ShardForm, ShardReader};
 
 /// Longest image file that is read: more than any encoder makes of an image that a model makes.
@@ -150,7 +150,7 @@ impl ShardReader for ImagesReader {
         show: &mut dyn FnMut(usize, Picture<'_>) -> Result<()>,
     ) -> Result<()> {
         // An encoding without a form is raw, which names of files exclude.
-        let Some(form) = form_of(self.list.form().encoding) else { return Ok(()) };
+        let Some(form) = self.list.form().encoding.encoded() else { return Ok(()) };
         self.each(position, scratch, |at, _, bytes| show(at, Picture { bytes, form }))
     }
 }

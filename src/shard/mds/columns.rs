@@ -2,7 +2,7 @@
 
 use crate::codec::Encoding;
 use crate::error::{Error, Kind, Result};
-use crate::recipe::{Dtype, Layout};
+use crate::recipe::Dtype;
 use crate::shard::{GroupForm, ShardForm};
 
 /// One column.
@@ -91,13 +91,8 @@ pub(super) fn columns(form: &ShardForm) -> Result<Vec<Column>> {
 
 /// The axes of the array of a group: Streaming's own datasets have no axis of views.
 fn axes(group: &GroupForm) -> Vec<usize> {
-    let form = &group.form;
-    let image = match form.layout {
-        Layout::Nchw => [form.channels, form.height, form.width],
-        Layout::Nhwc => [form.height, form.width, form.channels],
-    };
     let views = (group.views != 1).then_some(group.views);
-    views.into_iter().chain(image).collect()
+    views.into_iter().chain(group.form.axes()).collect()
 }
 
 fn array(dtype: Dtype, axes: &[usize]) -> String {

@@ -10,6 +10,7 @@ use super::file::ShardFile;
 use super::index::ColumnList;
 use crate::codec::{Encoding, Form, Picture};
 use crate::error::{Error, Kind, Result, ResultExt};
+use crate::shard::arrays::read_floats;
 use crate::shard::{MappedFile, ShardForm, ShardReader};
 
 /// Longest JSON of a shard that is read: a thousand columns.
@@ -25,8 +26,7 @@ pub struct MdsReader {
     /// The first picture of each column that has some, and the column, in the order of pictures:
     /// columns are in the order of their names, `image.10` before `image.2`.
     pictures: Vec<(usize, usize)>,
-    /// What encoded pictures are.
-    encoded: Form,
+    encoding: Encoding,
 }
 
 impl MdsReader {
@@ -45,18 +45,13 @@ impl MdsReader {
             let message = format!("has {} samples, not those from {start} to {end}", file.len());
             return Err(Error::new(Kind::Io, message).help(OTHER_SHARD).at(here()));
         }
-        let encoded = match form.encoding {
-            Encoding::Png => Form::Png,
-            Encoding::WebP => Form::WebP,
-            Encoding::Jpeg { .. } | Encoding::Raw => Form::Jpeg,
-        };
         let first = |(at, column): (usize, &Column)| match &column.holds {
             Holds::Picture(first) | Holds::Pictures { first, .. } => Some((*first, at)),
             _ => None,
         };
         let mut pictures: Vec<_> = columns.iter().enumerate().filter_map(first).collect();
         pictures.sort_unstable();
-        let shard = Self { file, columns, pictures, encoded };
+        let shard = Self { file, columns, pictures, encoding: form.encoding };
         for (position, index) in
             [(0, samples.start), (shard.len().saturating_sub(1), samples.end.saturating_sub(1))]
         {
@@ -157,18 +152,15 @@ impl ShardReader for MdsReader {
 
     fn latents(&self, position: u64, out: &mut [f32]) -> Result<()> {
         let Some(bytes) = self.column(position, &Holds::Latents)? else { return Ok(()) };
-        let (numbers, _) = bytes.as_chunks::<4>();
-        if numbers.len() != out.len() {
-            let (have, want) = (numbers.len(), out.len());
+        let (have, want) = (bytes.len() / size_of::<f32>(), out.len());
+        if have != want {
             return Err(Error::new(
                 Kind::Argument,
                 format!("has {have} latent numbers, not {want}"),
             )
             .at(self.file.place(position)));
         }
-        for (number, bytes) in out.iter_mut().zip(numbers) {
-            *number = f32::from_le_bytes(*bytes);
-        }
+        read_floats(bytes, out);
         Ok(())
     }
 
@@ -189,7 +181,11 @@ impl ShardReader for MdsReader {
                         show(number, Picture { bytes, form }).at(here)?;
                     }
                 }
-                _ => show(*first, Picture { bytes, form: self.encoded }).at(here)?,
+                _ => {
+                    // Raw pictures are in columns of arrays.
+                    let Some(form) = self.encoding.encoded() else { continue };
+                    show(*first, Picture { bytes, form }).at(here)?;
+                }
             }
         }
         Ok(())

@@ -8,6 +8,7 @@ use std::ops::Range;
 use super::columns::{Column, Holds, columns};
 use super::index::config;
 use crate::error::{Error, Kind, Result, ResultExt};
+use crate::shard::writer::{Awaited, cannot_write as failed};
 use crate::shard::{SampleRecord, ShardForm, ShardWriter};
 
 /// Bytes that are written to the file together.
@@ -32,17 +33,12 @@ pub fn create(
 pub(super) struct Writer<W: Write> {
     out: BufWriter<W>,
     columns: Vec<Column>,
-    pictures: usize,
-    samples: Range<u64>,
+    awaited: Awaited,
     /// Where each sample begins, and where the last one ends.
     table: Vec<u32>,
     /// The sample being put together, and the lengths before it.
     body: Vec<u8>,
     lengths: Vec<u8>,
-}
-
-fn failed(error: std::io::Error) -> Error {
-    Error::new(Kind::Io, format!("cannot write: {error}")).because(error)
 }
 
 /// Offsets have 32 bits.
@@ -68,8 +64,7 @@ impl<W: Write + Seek + std::fmt::Debug> Writer<W> {
         let mut writer = Self {
             out: BufWriter::with_capacity(BUFFER, out),
             columns,
-            pictures: form.groups.iter().map(|group| group.views).sum(),
-            samples,
+            awaited: Awaited::new(form, samples),
             table: vec![begin],
             body: Vec::new(),
             lengths: Vec::new(),
@@ -84,16 +79,7 @@ impl<W: Write + Seek + std::fmt::Debug> Writer<W> {
     }
 
     fn put_sample(&mut self, sample: &SampleRecord<'_>) -> Result<()> {
-        if sample.index != self.samples.start || self.samples.is_empty() {
-            let (got, want) = (sample.index, &self.samples);
-            let message =
-                format!("sample {got} was given where {} to {} are to come", want.start, want.end);
-            return Err(Error::new(Kind::Argument, message));
-        }
-        if sample.pictures.len() != self.pictures {
-            let (got, want) = (sample.pictures.len(), self.pictures);
-            return Err(Error::new(Kind::Argument, format!("has {got} pictures, not {want}")));
-        }
+        self.awaited.check(sample)?;
         self.body.clear();
         self.lengths.clear();
         for column in &self.columns {
@@ -116,19 +102,13 @@ impl<W: Write + Seek + std::fmt::Debug> Writer<W> {
         self.table.push(begin.checked_add(len).ok_or_else(too_large)?);
         self.out.write_all(&self.lengths).map_err(failed)?;
         self.out.write_all(&self.body).map_err(failed)?;
-        self.samples.start += 1;
+        self.awaited.next();
         Ok(())
     }
 
     /// Writes the table and gives back what was written to.
     pub fn end(mut self) -> Result<W> {
-        if !self.samples.is_empty() {
-            let Range { start, end } = self.samples;
-            return Err(Error::new(
-                Kind::Argument,
-                format!("samples {start} to {end} were never given"),
-            ));
-        }
+        self.awaited.end()?;
         let count = u32::try_from(self.table.len() - 1).map_err(|_| too_large())?;
         self.out.seek(SeekFrom::Start(0)).map_err(failed)?;
         for number in [count].iter().chain(&self.table) {

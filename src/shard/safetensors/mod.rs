@@ -28,8 +28,8 @@ mod tests;
 
 pub(super) use parts::{Holds, Pictures};
 pub use read::SafetensorsReader;
+pub(super) use write::Tensors;
 pub use write::create;
-pub(super) use write::{Tensors, form_of};
 
 /// The `format` in the metadata of a shard.
 pub const FORMAT: &str = "genset shard 1";

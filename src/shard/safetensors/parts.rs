@@ -142,11 +142,7 @@ fn raw_images(group: &GroupForm, n: usize) -> (Dtype, Option<Vec<usize>>) {
         recipe::Dtype::F16 => Dtype::F16,
         recipe::Dtype::F32 => Dtype::F32,
     };
-    let image = match form.layout {
-        recipe::Layout::Nchw => [form.channels, form.height, form.width],
-        recipe::Layout::Nhwc => [form.height, form.width, form.channels],
-    };
-    (dtype, Some([&[n, group.views][..], &image].concat()))
+    (dtype, Some([&[n, group.views][..], &form.axes()].concat()))
 }
 
 /// What the format itself says in the metadata.

@@ -8,9 +8,9 @@ use safetensors::tensor::Metadata;
 
 use super::header;
 use super::parts::{self, Holds, Part, Pictures};
-use super::write::form_of;
 use crate::codec::{Encoding, Form, Picture};
 use crate::error::{Error, Kind, Result, ResultExt as _};
+use crate::shard::arrays::read_floats;
 use crate::shard::{MappedFile, ShardForm, ShardReader};
 
 const BROKEN_HELP: &str =
@@ -246,9 +246,7 @@ impl ShardReader for SafetensorsReader {
             return Err(Error::new(Kind::Argument, message));
         }
         let bytes = self.tensor(Holds::Latent).get(position * len * 4..).unwrap_or_default();
-        for (out, value) in out.iter_mut().zip(bytes.as_chunks::<4>().0) {
-            *out = f32::from_le_bytes(*value);
-        }
+        read_floats(bytes, out);
         Ok(())
     }
 
@@ -263,7 +261,7 @@ impl ShardReader for SafetensorsReader {
         for (which, group) in self.form.groups.iter().enumerate() {
             for view in 0..group.views {
                 let image = at * group.views + view;
-                let picture = match form_of(self.form.encoding) {
+                let picture = match self.form.encoding.encoded() {
                     Some(form) => {
                         let (holds, offsets) = (Holds::Images(which), Holds::ImageOffsets(which));
                         Picture { bytes: self.blob(holds, offsets, image)?, form }

@@ -15,7 +15,7 @@ use tempfile::SpooledTempFile;
 
 use super::header;
 use super::parts::{self, Holds, Pictures, Plan};
-use crate::codec::{Encoding, Form, Picture};
+use crate::codec::{Encoding, Picture};
 use crate::error::{Error, Kind, Result};
 use crate::shard::{SampleRecord, ShardForm, ShardWriter};
 
@@ -281,27 +281,12 @@ fn check(form: &ShardForm, sample: &SampleRecord<'_>) -> Result<()> {
     }
     let groups = form.groups.iter().flat_map(|group| std::iter::repeat_n(group, group.views));
     for (at, (picture, group)) in sample.pictures.iter().zip(groups).enumerate() {
-        let fits = match form.encoding {
-            Encoding::Raw => {
-                picture.form == Form::Raw(group.form)
-                    && Some(picture.bytes.len()) == group.form.checked_len()
-            }
-            encoding => Some(picture.form) == form_of(encoding),
-        };
-        if !fits {
+        let long =
+            form.encoding != Encoding::Raw || Some(picture.bytes.len()) == group.form.checked_len();
+        if picture.form != form.encoding.form(group.form) || !long {
             let Picture { bytes, form } = picture;
             return wrong(format!("has a picture {at} of {} bytes as {form:?}", bytes.len()));
         }
     }
     Ok(())
-}
-
-/// What pictures of an encoding are; `None` for raw ones, which have more to say.
-pub(in crate::shard) fn form_of(encoding: Encoding) -> Option<Form> {
-    match encoding {
-        Encoding::Raw => None,
-        Encoding::Png => Some(Form::Png),
-        Encoding::Jpeg { .. } => Some(Form::Jpeg),
-        Encoding::WebP => Some(Form::WebP),
-    }
 }

@@ -5,7 +5,6 @@ use std::collections::HashSet;
 use super::KEY_DIGITS;
 use crate::codec::Encoding;
 use crate::error::{Error, Kind, Result};
-use crate::recipe::Layout;
 use crate::shard::{GroupForm, ShardForm, npy};
 
 /// Longest name of a group: a member's name fits its header, whatever the key.
@@ -55,16 +54,13 @@ pub(super) fn members(form: &ShardForm) -> Result<Vec<MemberForm>> {
         match form.encoding {
             Encoding::Raw => {
                 let raw = &group.form;
-                let image = match raw.layout {
-                    Layout::Nchw => [raw.channels, raw.height, raw.width],
-                    Layout::Nhwc => [raw.height, raw.width, raw.channels],
-                };
-                let header = npy::header(raw.dtype, &[&[group.views][..], &image].concat());
+                let axes = [&[group.views][..], &raw.axes()].concat();
+                let header = npy::header(raw.dtype, &axes);
                 let holds = Holds::Pictures { first, group: group.clone(), header };
                 add(format!("{stem}.npy"), holds);
             }
             encoding => {
-                let extension = extension(encoding);
+                let extension = encoding.extension();
                 for view in 0..group.views {
                     let number = if group.views == 1 { String::new() } else { format!(".{view}") };
                     add(format!("{stem}{number}.{extension}"), Holds::Picture(first + view));
@@ -83,15 +79,6 @@ pub(super) fn members(form: &ShardForm) -> Result<Vec<MemberForm>> {
     }
     distinct(&members)?;
     Ok(members)
-}
-
-fn extension(encoding: Encoding) -> &'static str {
-    match encoding {
-        Encoding::Raw => "npy",
-        Encoding::Png => "png",
-        Encoding::Jpeg { .. } => "jpg",
-        Encoding::WebP => "webp",
-    }
 }
 
 /// A group's name, if it can be part of a member's.

@@ -12,6 +12,7 @@ use super::place::Place;
 use super::{ABOUT, FORMAT};
 use crate::codec::{Encoding, Form, Picture};
 use crate::error::{Error, Kind, Result, ResultExt};
+use crate::shard::arrays::read_floats;
 use crate::shard::{MappedFile, ShardForm, ShardReader};
 
 /// One shard, through a memory map. Opening it walks over its headers once.
@@ -178,9 +179,7 @@ impl ShardReader for WebDatasetReader {
         self.file.check_lately()?;
         let len = out.len().checked_mul(4);
         let data = behind(place.of(self.file.bytes()), header, len).at(name)?;
-        for (number, bytes) in out.iter_mut().zip(data.as_chunks::<4>().0) {
-            *number = f32::from_le_bytes(*bytes);
-        }
+        read_floats(data, out);
         Ok(())
     }
 
@@ -191,16 +190,15 @@ impl ShardReader for WebDatasetReader {
         show: &mut dyn FnMut(usize, Picture<'_>) -> Result<()>,
     ) -> Result<()> {
         self.file.check_lately()?;
-        let form = match self.encoding {
-            Encoding::Png => Form::Png,
-            Encoding::WebP => Form::WebP,
-            Encoding::Jpeg { .. } | Encoding::Raw => Form::Jpeg,
-        };
         for number in 0..self.members.len() {
             let (place, name) = self.member(position, number)?;
             let bytes = place.of(self.file.bytes());
             match &self.members[number].holds {
-                Holds::Picture(picture) => show(*picture, Picture { bytes, form }).at(name)?,
+                Holds::Picture(picture) => {
+                    // Raw pictures are in members of arrays.
+                    let Some(form) = self.encoding.encoded() else { continue };
+                    show(*picture, Picture { bytes, form }).at(name)?;
+                }
                 Holds::Pictures { first, group, header } => {
                     let image = group.form.checked_len().unwrap_or_default();
                     let all = image.checked_mul(group.views);

@@ -12,6 +12,7 @@ use super::archive::BLOCK;
 use super::names::{Holds, MemberForm, key, members};
 use super::{ABOUT, FORMAT};
 use crate::error::{Error, Kind, Result, ResultExt};
+use crate::shard::writer::{Awaited, cannot_write as failed};
 use crate::shard::{SampleRecord, ShardForm, ShardWriter};
 
 /// When every member was written: 2000-01-01. GNU tar calls a time of 0 implausible.
@@ -40,17 +41,12 @@ pub fn create(
 pub(super) struct Writer<W: Write> {
     out: BufWriter<W>,
     members: Vec<MemberForm>,
-    pictures: usize,
     classes: Vec<String>,
-    samples: Range<u64>,
+    awaited: Awaited,
     /// What every member has in its header but for name, size and checksum.
     header: Header,
     /// The member being put together.
     member: Vec<u8>,
-}
-
-fn failed(error: std::io::Error) -> Error {
-    Error::new(Kind::Io, format!("cannot write: {error}")).because(error)
 }
 
 impl<W: Write + std::fmt::Debug> Writer<W> {
@@ -69,9 +65,8 @@ impl<W: Write + std::fmt::Debug> Writer<W> {
         let mut writer = Self {
             out: BufWriter::with_capacity(BUFFER, out),
             members: members(form)?,
-            pictures: form.groups.iter().map(|group| group.views).sum(),
             classes: form.classes.clone(),
-            samples,
+            awaited: Awaited::new(form, samples),
             header,
             member: Vec::new(),
         };
@@ -105,16 +100,7 @@ impl<W: Write + std::fmt::Debug> Writer<W> {
     }
 
     fn put_sample(&mut self, sample: &SampleRecord<'_>) -> Result<()> {
-        if sample.index != self.samples.start || self.samples.is_empty() {
-            let (got, want) = (sample.index, &self.samples);
-            let message =
-                format!("sample {got} was given where {} to {} are to come", want.start, want.end);
-            return Err(Error::new(Kind::Argument, message));
-        }
-        if sample.pictures.len() != self.pictures {
-            let (got, want) = (sample.pictures.len(), self.pictures);
-            return Err(Error::new(Kind::Argument, format!("has {got} pictures, not {want}")));
-        }
+        self.awaited.check(sample)?;
         let key = key(sample.index);
         for at in 0..self.members.len() {
             self.member.clear();
@@ -123,19 +109,13 @@ impl<W: Write + std::fmt::Debug> Writer<W> {
             fill(&mut self.member, holds, sample, &self.classes)?;
             self.put_member(&name)?;
         }
-        self.samples.start += 1;
+        self.awaited.next();
         Ok(())
     }
 
     /// Writes the mark of the end and gives back what was written to.
     pub fn end(mut self) -> Result<W> {
-        if !self.samples.is_empty() {
-            let Range { start, end } = self.samples;
-            return Err(Error::new(
-                Kind::Argument,
-                format!("samples {start} to {end} were never given"),
-            ));
-        }
+        self.awaited.end()?;
         self.out.write_all(&[0; 2 * BLOCK]).map_err(failed)?;
         self.out.into_inner().map_err(|error| failed(error.into_error()))
     }
