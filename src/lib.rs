@@ -42,8 +42,8 @@
 //! | [`runtime`] | ONNX Runtime: found or installed; providers, sessions and tensors |
 //! | [`generate`] | latents to images: contract, generator, doctor; how a graph is executed, and profiles |
 //! | [`view`] | images to views: crops, colour, blur, …; range, type, layout; contact sheets |
-//! | [`load`] | the pipeline: [`Dataset`], [`Loader`], [`Batch`]; several tensors a batch, echoes, statistics |
 //! | [`codec`] | pictures as files hold them: raw, JPEG, PNG, WebP; decoded to where they are wanted, encoded |
+//! | [`load`] | the pipeline: [`Dataset`], [`Loader`], [`Batch`]; several tensors a batch, echoes, statistics |
 //! | [`shard`] | to disk and back: safetensors, WebDataset, MDS; export, verify |
 //! | [`source`] | real data: image folders, tar, IDX, NumPy, CIFAR |
 //! | [`open`] | what a path is: recipe, shards or images, and the dataset that it makes |

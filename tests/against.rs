@@ -195,7 +195,8 @@ fn images_of_another_size_are_brought_to_the_generators() {
     let (same, other) = (open([1, 28, 28]), open([3, 16, 20]));
     assert!(same.mapped && !other.mapped);
     assert_eq!(same.bytes, rivals[0].bytes);
-    assert_eq!(other.dataset.groups()[0].1, [2, 3, 16, 20]);
+    let group = &other.dataset.forms()[0];
+    assert_eq!((group.views, group.form.axes()), (2, [3, 16, 20]));
 
     let settings =
         Settings { rounds: 1, round: std::time::Duration::from_millis(10), ..Settings::default() };

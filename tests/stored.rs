@@ -191,7 +191,8 @@ fn a_folder_of_images_by_class_is_a_dataset_of_its_own() {
     let images = only_images(folder.path());
     let stored = opened(images.path(), &[]);
     assert_eq!((stored.len(), stored.views()), (Some(150), 1));
-    assert_eq!(stored.groups()[0].1, [1, 1, 28, 28]);
+    let group = &stored.forms()[0];
+    assert_eq!((group.views, group.form.axes()), (1, [1, 28, 28]));
     let of_class = |dataset: &Dataset| {
         let mut counts = [0; 10];
         stream(dataset.loader().rank(0, 1)).iter().for_each(|batch| {

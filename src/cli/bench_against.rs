@@ -19,10 +19,10 @@ pub(super) fn named(args: &BenchArgs, dataset: &Dataset) -> Result<Vec<Rival>> {
     if let Some(folder) = &args.folder {
         std::fs::create_dir_all(folder).map_err(|error| Error::io(folder, "make", error))?;
     }
-    let [_, channels, height, width] = dataset.groups()[0].1;
+    let image = dataset.forms()[0].form.planes();
     // Settings are for the recipe.
     let options = || Options { settings: Vec::new(), ..args.execution.options() };
-    let open = |path: &PathBuf| Rival::open(path, [channels, height, width], options());
+    let open = |path: &PathBuf| Rival::open(path, image, options());
     args.against.iter().map(open).collect()
 }
 

@@ -20,6 +20,12 @@ impl fmt::Display for RawForm {
 }
 
 impl RawForm {
+    /// `[C, H, W]`, whatever the layout.
+    #[must_use]
+    pub fn planes(&self) -> [usize; 3] {
+        [self.channels, self.height, self.width]
+    }
+
     /// Its axes, outermost first: `[C, H, W]` or `[H, W, C]`.
     #[must_use]
     pub fn axes(&self) -> [usize; 3] {

@@ -4,14 +4,15 @@ use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::access::{Access, BlockMaker};
-use super::batch::{Batch, Indices};
+use super::batch::{Batch, Format, Indices};
 use super::generated::{Generated, Options};
-use super::store::{Store, StoredGroup};
+use super::store::{GroupForm, Store};
 use super::stream::Stream;
 use super::views::ViewAt;
+use crate::codec::RawForm;
 use crate::error::{Error, Kind, Result};
 use crate::generate::execution::{Edit, Rewrites};
-use crate::recipe::{Digest, Dtype, OnBad, Output, Recipe, Views};
+use crate::recipe::{Digest, OnBad, Output, Recipe, Views};
 use crate::sample::{BlockInputs, Plan, PlannedView};
 
 /// A dataset, generated or stored: what `ImageFolder` is to a folder.
@@ -223,16 +224,11 @@ impl Dataset {
 
     /// The tensors of a sample as they are delivered, one for each group of views.
     #[must_use]
-    pub fn forms(&self) -> Vec<StoredGroup> {
+    pub fn forms(&self) -> Vec<GroupForm> {
         let form = |group: &super::views::ViewGroup| {
-            let f = &group.format;
-            StoredGroup {
-                name: group.name.to_string(),
-                views: f.views,
-                image: [f.channels, f.height, f.width],
-                dtype: f.dtype,
-                layout: f.layout,
-            }
+            let Format { views, channels, height, width, dtype, layout } = group.format;
+            let form = RawForm { channels, height, width, dtype, layout };
+            GroupForm { name: group.name.to_string(), views, form }
         };
         self.0.stream.groups.iter().map(form).collect()
     }
@@ -259,16 +255,6 @@ impl Dataset {
     #[must_use]
     pub fn latent_len(&self) -> usize {
         self.0.stream.latent_len()
-    }
-
-    /// The delivered images of each group of views of one sample: name, `[V, C, H, W]`, and type.
-    #[must_use]
-    pub fn groups(&self) -> Vec<(String, [usize; 4], Dtype)> {
-        let one = |group: &super::views::ViewGroup| {
-            let f = &group.format;
-            (group.name.to_string(), [f.views, f.channels, f.height, f.width], f.dtype)
-        };
-        self.0.stream.groups.iter().map(one).collect()
     }
 
     /// Everything that is drawn for sample `index` in the first epoch, without making its images.

@@ -53,4 +53,4 @@ pub use settings::DEFAULT_MEMORY;
 pub(crate) use settings::rank_from_environment;
 pub use state::{State, Stop};
 pub use statistics::{CacheStatistics, Occupancy, Queues, Statistics};
-pub use store::{Store, StoreReader, StoredGroup};
+pub use store::{GroupForm, Store, StoreReader};

@@ -7,8 +7,8 @@ use std::ops::Range;
 
 use bytes::Bytes;
 
+use crate::codec::RawForm;
 use crate::error::Result;
-use crate::recipe::{Dtype, Layout};
 
 /// Samples that lie somewhere, to be read from any thread.
 pub trait Store: fmt::Debug + Send + Sync {
@@ -16,7 +16,7 @@ pub trait Store: fmt::Debug + Send + Sync {
     fn samples(&self) -> Range<u64>;
 
     /// The tensors of a sample, one for each group of views, as they are read.
-    fn groups(&self) -> &[StoredGroup];
+    fn groups(&self) -> &[GroupForm];
 
     /// Names of the classes, in the order of labels; empty if they have none.
     fn classes(&self) -> &[String];
@@ -83,25 +83,33 @@ pub trait StoreReader: Send {
     fn touch(&mut self, samples: Range<u64>) -> Result<()>;
 }
 
-/// One tensor of a stored sample.
+/// One group of views: a tensor of a sample.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct StoredGroup {
-    /// The name of the group of views; empty where there is one without a name.
+pub struct GroupForm {
+    /// Its name in the recipe; empty where there is one without a name.
     pub name: String,
-    /// Images of a sample.
+    /// Images of it that each sample has.
     pub views: usize,
-    /// `[C, H, W]` of an image.
-    pub image: [usize; 3],
-    /// Element type.
-    pub dtype: Dtype,
-    /// Order of the dimensions.
-    pub layout: Layout,
+    /// What each of them is when it is decoded.
+    pub form: RawForm,
 }
 
-impl StoredGroup {
+impl GroupForm {
+    /// Bytes of one image.
+    ///
+    /// # Panics
+    /// If that is more than fits memory.
+    #[must_use]
+    pub fn image_bytes(&self) -> usize {
+        self.form.checked_len().expect("an image fits memory")
+    }
+
     /// Bytes of one sample.
+    ///
+    /// # Panics
+    /// As [`GroupForm::image_bytes`].
     #[must_use]
     pub fn sample_bytes(&self) -> usize {
-        self.views * self.image.iter().product::<usize>() * self.dtype.size()
+        self.views * self.image_bytes()
     }
 }

@@ -62,7 +62,7 @@ impl Stored {
         for (number, group) in groups {
             match self.store.mapped(samples.clone(), number)? {
                 // Elements that are not aligned could not be seen as what they are.
-                Some(bytes) if bytes.as_ptr().addr().is_multiple_of(group.dtype.size()) => {
+                Some(bytes) if bytes.as_ptr().addr().is_multiple_of(group.form.dtype.size()) => {
                     all.push(bytes);
                 }
                 _ => return Ok(None),

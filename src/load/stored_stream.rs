@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
-use super::store::{Store, StoredGroup};
+use super::store::{GroupForm, Store};
 use super::stored::{Stored, StoredForm};
 use super::stream::{Stream, check_block, format_of, groups, is_plain, output_of, views_of_row};
 use super::views::ViewGroup;
+use crate::codec::RawForm;
 use crate::error::{Error, Kind, Result};
 use crate::generate::ImageFormat;
 use crate::recipe::{Digest, Dtype, Epochs, Group, Layout, Mix, OnBad, Output, Recipe, Views};
@@ -28,7 +29,7 @@ impl Stream {
     pub fn mixed(mut self, recipe: &Recipe, mix: &Mix, store: Arc<dyn Store>) -> Result<Self> {
         let [group] = store.groups() else { panic!("one picture a sample") };
         let image = stored_image(group);
-        assert_eq!((group.views, group.dtype), (1, Dtype::U8), "bytes");
+        assert_eq!((group.views, group.form.dtype), (1, Dtype::U8), "bytes");
         assert_eq!(image.len(), self.image.len(), "the generator's size");
         let deliveries = deliveries(&recipe.output, image, &self.pixels)?;
         let samples = store.samples();
@@ -44,7 +45,7 @@ impl Stream {
 
     /// A stream of stored samples, delivered as they are.
     pub fn as_stored(store: Arc<dyn Store>, on_bad: OnBad, digest: Digest) -> Result<Self> {
-        let counts = |group: &StoredGroup| Group {
+        let counts = |group: &GroupForm| Group {
             name: group.name.clone(),
             count: u32::try_from(group.views).unwrap_or(u32::MAX),
             ..Group::default()
@@ -52,13 +53,12 @@ impl Stream {
         let groups: Vec<Group> = store.groups().iter().map(counts).collect();
         let views = Views { epochs: Epochs::Same, groups };
         let first = stored_image(&store.groups()[0]);
-        let pixels =
-            PixelSampler::of_views(0, &views, [first.channels, first.height, first.width])?;
-        let format = |group: &StoredGroup| {
+        let pixels = PixelSampler::of_views(0, &views, store.groups()[0].form.planes())?;
+        let format = |group: &GroupForm| {
             let (image, output) = (stored_image(group), stored_output(group));
             Ok(ViewGroup {
                 name: group.name.as_str().into(),
-                format: format_of(group.views, group.image, &output),
+                format: format_of(group.views, group.form.planes(), &output),
                 delivery: Delivery::new(image, &output)?,
                 drawn: false,
             })
@@ -83,9 +83,9 @@ impl Stream {
         output: &Output,
     ) -> Result<Self> {
         let [group] = store.groups() else { panic!("one group") };
-        assert_eq!(group.dtype, Dtype::U8, "bytes");
+        assert_eq!(group.form.dtype, Dtype::U8, "bytes");
         let image = stored_image(group);
-        let pixels = PixelSampler::of_views(seed, views, group.image)?;
+        let pixels = PixelSampler::of_views(seed, views, group.form.planes())?;
         let groups = groups(views, output, image, &pixels)?;
         let form = StoredForm::Rows(Vec::new());
         Self::of_store(store, form, on_bad, digest, image, views, pixels, groups)
@@ -104,7 +104,7 @@ impl Stream {
     ) -> Result<Self> {
         let stored: usize = store.groups().iter().map(|group| group.views).sum();
         let row_of_view = stored_row_of_view(views, stored)?;
-        let sample: usize = store.groups().iter().map(StoredGroup::sample_bytes).sum();
+        let sample: usize = store.groups().iter().map(GroupForm::sample_bytes).sum();
         // What is read does not depend on the block, so it is chosen for the memory of a worker.
         let block = u32::try_from(STORED_BLOCK_BYTES / sample.max(1)).unwrap_or(u32::MAX);
         let block = block.clamp(1, MAX_STORED_BLOCK);
@@ -143,17 +143,17 @@ fn deliveries(output: &Output, image: ImageFormat, pixels: &PixelSampler) -> Res
 }
 
 /// What stored values mean.
-fn stored_image(group: &StoredGroup) -> ImageFormat {
-    let [channels, height, width] = group.image;
-    let range = match group.dtype {
+fn stored_image(group: &GroupForm) -> ImageFormat {
+    let RawForm { channels, height, width, dtype, layout } = group.form;
+    let range = match dtype {
         Dtype::U8 => [0.0, 255.0],
         Dtype::F16 | Dtype::F32 => [0.0, 1.0],
     };
-    ImageFormat { channels, height, width, interleaved: group.layout == Layout::Nhwc, range }
+    ImageFormat { channels, height, width, interleaved: layout == Layout::Nhwc, range }
 }
 
-fn stored_output(group: &StoredGroup) -> Output {
-    Output { dtype: group.dtype, layout: group.layout, normalise: None }
+fn stored_output(group: &GroupForm) -> Output {
+    Output { dtype: group.form.dtype, layout: group.form.layout, normalise: None }
 }
 
 /// The stored image that each view is made from.

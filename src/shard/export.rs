@@ -23,13 +23,12 @@ use super::cut::{Cut, samples_for_bytes};
 use super::folder::{Lock, clear};
 use super::format::Format;
 use super::manifest::{Contents, MANIFEST, Manifest, ModelFile, Part, Provenance};
-use super::rows::rows_recipe;
-use super::writer::{GroupForm, ShardForm};
-use crate::codec::{Encoding, RawForm};
+use super::rows::stored_dataset;
+use super::writer::ShardForm;
+use crate::codec::Encoding;
 use crate::error::{Error, Kind, Result};
-use crate::load::{Dataset, Generated, LoaderBuilder, Stop, StoredGroup, rank_from_environment};
-use crate::recipe::{ModelRef, Notes, Recipe};
-use crate::sample::PixelSampler;
+use crate::load::{Dataset, Generated, LoaderBuilder, Stop, rank_from_environment};
+use crate::recipe::{ModelRef, Notes};
 use known::{Work, merge};
 use write::Writing;
 
@@ -108,15 +107,9 @@ impl Export {
     ) -> Result<Exported> {
         let started = Instant::now();
         let part = self.part()?;
-        let wanted = self.manifest(dataset)?;
-        let made;
-        let dataset = match self.contents {
-            Contents::Delivered => dataset,
-            Contents::Rows => {
-                made = dataset.with_recipe(rows_recipe(dataset.generated()?.recipe())?)?;
-                &made
-            }
-        };
+        let made = stored_dataset(dataset, self.contents)?;
+        let wanted = self.manifest_of(dataset, &made)?;
+        let dataset = &made;
         encode::check(&wanted.form)?;
         wanted.format.check(&wanted)?;
         std::fs::create_dir_all(folder).map_err(|error| Error::io(folder, "make", error))?;
@@ -145,9 +138,14 @@ impl Export {
     /// # Errors
     /// [`Kind::Argument`] or [`Kind::Limit`] for settings that do not fit the dataset.
     pub fn manifest(&self, dataset: &Dataset) -> Result<Manifest> {
+        self.manifest_of(dataset, &stored_dataset(dataset, self.contents)?)
+    }
+
+    /// The same, where what is written of the dataset is `made`.
+    fn manifest_of(&self, dataset: &Dataset, made: &Dataset) -> Result<Manifest> {
         let generated = dataset.generated().ok();
         let samples = self.range(dataset)?;
-        let form = self.form(dataset)?;
+        let form = self.form(made);
         let sample: usize = form
             .groups
             .iter()
@@ -216,31 +214,18 @@ impl Export {
         })
     }
 
-    /// What its shards have in common.
-    fn form(&self, dataset: &Dataset) -> Result<ShardForm> {
-        let groups = match self.contents {
-            Contents::Delivered => dataset.forms().into_iter().map(group).collect(),
-            Contents::Rows => {
-                let generated = dataset.generated()?;
-                rows(&rows_recipe(generated.recipe())?, generated)?
-            }
-        };
-        let views = groups.iter().map(|group: &GroupForm| group.views).sum();
-        let numbers = if self.latents { dataset.latent_len() } else { 0 };
-        Ok(ShardForm {
-            groups,
+    /// What shards of `made` have in common.
+    fn form(&self, made: &Dataset) -> ShardForm {
+        let numbers = if self.latents { made.latent_len() } else { 0 };
+        ShardForm {
+            groups: made.forms(),
             encoding: self.encoding.unwrap_or(self.format.default_encoding()),
-            labels: dataset.has_labels(),
-            classes: dataset.classes().to_vec(),
-            latents: (numbers > 0).then_some([views, numbers]),
+            labels: made.has_labels(),
+            classes: made.classes().to_vec(),
+            latents: (numbers > 0).then_some([made.views(), numbers]),
             parameters: self.parameters,
-        })
+        }
     }
-}
-
-fn group(form: StoredGroup) -> GroupForm {
-    let StoredGroup { name, views, image: [channels, height, width], dtype, layout } = form;
-    GroupForm { name, views, form: RawForm { channels, height, width, dtype, layout } }
 }
 
 /// What made the samples; of stored ones that is not known here.
@@ -253,19 +238,6 @@ fn provenance(generated: Option<&Generated>) -> Provenance {
         precision: of(|generated| generated.recipe().generator.precision.name().to_owned()),
         rewrites: generated.map_or_else(Vec::new, |generated| generated.rewrites().to_vec()),
     }
-}
-
-/// The groups of views that `recipe` delivers of the images of a generator.
-fn rows(recipe: &Recipe, generated: &Generated) -> Result<Vec<GroupForm>> {
-    let image = &generated.contract().image;
-    let pixels = PixelSampler::new(recipe, [image.channels, image.height, image.width])?;
-    let one = |(number, group): (usize, &crate::recipe::Group)| {
-        let [channels, height, width] = pixels.image(number);
-        let (dtype, layout) = (recipe.output.dtype, recipe.output.layout);
-        let form = RawForm { channels, height, width, dtype, layout };
-        GroupForm { name: group.name.clone(), views: group.count as usize, form }
-    };
-    Ok(recipe.views.groups.iter().enumerate().map(one).collect())
 }
 
 fn model(generated: &Generated) -> Option<ModelFile> {

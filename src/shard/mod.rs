@@ -31,6 +31,7 @@ mod verify;
 pub mod webdataset;
 mod writer;
 
+pub use crate::load::GroupForm;
 pub use cut::MAX_SHARDS;
 pub use export::{DEFAULT_SHARD_BYTES, Export, Exported, Progress, ShardSize};
 pub use foreign::open_foreign;
@@ -44,4 +45,4 @@ pub use records::{Records, ShardReader};
 pub use rows::rows_recipe;
 pub use shards::Shards;
 pub use verify::{Difference, Fault, Verified, Verify, embedded_recipe};
-pub use writer::{GroupForm, SampleRecord, ShardForm, ShardWriter};
+pub use writer::{SampleRecord, ShardForm, ShardWriter};

@@ -4,15 +4,17 @@
 //! whenever they are read. Row `r` of a sample is view `r` of the derived recipe: rows are numbered
 //! as [`Sampler::row_of_view`](crate::sample::Sampler::row_of_view) has them.
 
+use super::manifest::Contents;
 use crate::error::{Error, Kind, Result};
+use crate::load::Dataset;
 use crate::recipe::{Dtype, Layout, Output, Recipe};
 
 /// The recipe that delivers each distinct image that the generator makes of a sample of `recipe`
 /// once, as 8-bit pixels, in the order of rows.
 ///
 /// # Errors
-/// [`Kind::Argument`] for a recipe with `[mix]`, or if several groups show the anchor, or one that is not the first: their rows
-/// are no sequence of views.
+/// [`Kind::Argument`] for a recipe with `[mix]`, or if several groups show the anchor, or one that is
+/// not the first: their rows are no sequence of views.
 pub fn rows_recipe(recipe: &Recipe) -> Result<Recipe> {
     if recipe.mix.is_some() {
         let message = "rows of a recipe with [mix] would not say which of them are real";
@@ -41,6 +43,14 @@ pub fn rows_recipe(recipe: &Recipe) -> Result<Recipe> {
     rows.output = Output { dtype: Dtype::U8, layout: Layout::Nchw, normalise: None };
     debug_assert_eq!(rows.views.count(), recipe.views.rows());
     Ok(rows)
+}
+
+/// What is written of a dataset: itself, or the one that delivers its rows.
+pub(super) fn stored_dataset(dataset: &Dataset, contents: Contents) -> Result<Dataset> {
+    match contents {
+        Contents::Delivered => Ok(dataset.clone()),
+        Contents::Rows => dataset.with_recipe(rows_recipe(dataset.generated()?.recipe())?),
+    }
 }
 
 #[cfg(test)]

@@ -14,9 +14,9 @@ use super::cut::Cut;
 use super::export::manifests;
 use super::manifest::{MANIFEST, Manifest, ShardEntry};
 use super::records::{Records, ShardReader};
-use super::writer::GroupForm;
 use crate::codec::{Picture, RawForm};
 use crate::error::{Error, Kind, Result, ResultExt};
+use crate::load::GroupForm;
 
 /// The samples of an export, read back.
 #[derive(Debug)]

@@ -16,8 +16,8 @@ use serde::Serialize;
 
 use super::ShardReader;
 use super::hash::hash_file;
-use super::manifest::{Contents, Manifest, ShardEntry};
-use super::rows::rows_recipe;
+use super::manifest::{Manifest, ShardEntry};
+use super::rows::stored_dataset;
 use super::shards::Shards;
 use crate::codec::{self, Decoder, Fit, Picture, RawForm, Target};
 use crate::error::{Error, Kind, Result};
@@ -171,15 +171,7 @@ impl Verify {
             return Err(Error::new(Kind::State, message)
                 .help("give the recipe and the model that were exported"));
         }
-        let made;
-        let dataset = match manifest.contents {
-            Contents::Delivered => dataset,
-            Contents::Rows => {
-                made = dataset.with_recipe(rows_recipe(dataset.generated()?.recipe())?)?;
-                &made
-            }
-        };
-        regenerate::compare(self, shards, dataset, faults)
+        regenerate::compare(self, shards, &stored_dataset(dataset, manifest.contents)?, faults)
     }
 }
 

@@ -3,8 +3,9 @@
 use std::fmt;
 use std::ops::Range;
 
-use crate::codec::{Encoding, Picture, RawForm};
+use crate::codec::{Encoding, Picture};
 use crate::error::{Error, Kind, Result};
+use crate::load::GroupForm;
 
 /// What all shards of a folder have in common.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,17 +22,6 @@ pub struct ShardForm {
     pub latents: Option<[usize; 2]>,
     /// Whether what was drawn for each view is written.
     pub parameters: bool,
-}
-
-/// One group of views.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct GroupForm {
-    /// Its name in the recipe; empty where there is one without a name.
-    pub name: String,
-    /// Images of it that each sample has.
-    pub views: usize,
-    /// What each of them is when it is decoded.
-    pub form: RawForm,
 }
 
 /// One sample on its way into a shard.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::store::{ImageStore, plain_group};
 use crate::codec::{self, Fit, Picture};
 use crate::error::{Error, Kind, Result, ResultExt};
-use crate::load::{Dataset, StoredGroup, StoredViews};
+use crate::load::{Dataset, GroupForm, StoredViews};
 use crate::recipe::{Described, Dtype, Group, Output, Reading, Recipe, SourceRecipe, Views};
 use crate::shard::{Contents, Records, Shards};
 
@@ -55,7 +55,7 @@ fn of_shards(recipe: &SourceRecipe, shards: Shards) -> Result<Dataset> {
     let reading = &recipe.source.reading;
     let manifest = shards.manifest();
     let as_stored = *reading == Reading { on_bad: reading.on_bad, ..Reading::default() };
-    let groups: Vec<StoredGroup> = manifest.form.groups.iter().map(stored_group).collect();
+    let groups = manifest.form.groups.clone();
     if as_stored && views.is_none() && output.is_none() && manifest.contents == Contents::Delivered
     {
         let digest = match manifest.form.encoding.is_lossless() {
@@ -73,7 +73,10 @@ fn of_shards(recipe: &SourceRecipe, shards: Shards) -> Result<Dataset> {
     }
     // Rows are one list, whichever groups they were exported in.
     let (group, total) = (&groups[0], groups.iter().map(|group| group.views).sum());
-    if groups.iter().any(|other| other.image != group.image || other.dtype != Dtype::U8) {
+    if groups
+        .iter()
+        .any(|other| other.form.planes() != group.form.planes() || other.form.dtype != Dtype::U8)
+    {
         return Err(Error::new(
             Kind::Recipe,
             "views can only be drawn of stored 8-bit images of one size",
@@ -98,7 +101,7 @@ fn of_shards(recipe: &SourceRecipe, shards: Shards) -> Result<Dataset> {
             (views.unwrap_or_else(|| plain_views(total)), output.unwrap_or_default())
         }
     };
-    let image = sized(reading, group.image);
+    let image = sized(reading, group.form.planes());
     let stored = plain_group(total, image);
     drawn(recipe, Arc::new(shards), stored, seed, views, output)
 }
@@ -126,7 +129,7 @@ fn of_images(recipe: &SourceRecipe, records: Arc<dyn Records>) -> Result<Dataset
 fn drawn(
     recipe: &SourceRecipe,
     records: Arc<dyn Records>,
-    stored: StoredGroup,
+    stored: GroupForm,
     seed: u64,
     views: Views,
     output: Output,
@@ -222,17 +225,6 @@ fn first_image(records: &dyn Records) -> Result<[usize; 3]> {
     let (channels, height, width) =
         size.ok_or_else(|| Error::new(Kind::Sample, "the first sample has no image").at(place()))?;
     Ok([if channels < 3 { 1 } else { 3 }, height, width])
-}
-
-fn stored_group(group: &crate::shard::GroupForm) -> StoredGroup {
-    let crate::shard::GroupForm { name, views, form } = group;
-    StoredGroup {
-        name: name.clone(),
-        views: *views,
-        image: [form.channels, form.height, form.width],
-        dtype: form.dtype,
-        layout: form.layout,
-    }
 }
 
 /// Whether a file is data, and no recipe.

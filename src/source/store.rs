@@ -8,8 +8,8 @@ use bytes::Bytes;
 
 use crate::codec::{Decoder, Fit, Form, RawForm, Target};
 use crate::error::{Error, Kind, Result};
-use crate::load::{Store, StoreReader, StoredGroup};
-use crate::recipe::Dtype;
+use crate::load::{GroupForm, Store, StoreReader};
+use crate::recipe::{Dtype, Layout};
 use crate::shard::{Records, prefetch};
 
 /// Samples that are fetched ahead of the one that is copied.
@@ -21,7 +21,7 @@ const PAGE: usize = 4096;
 #[derive(Debug, Clone)]
 pub struct ImageStore {
     records: Arc<dyn Records>,
-    groups: Arc<[StoredGroup]>,
+    groups: Arc<[GroupForm]>,
     /// For each picture of a sample, where it belongs: group, and place in the group.
     places: Arc<[Place]>,
     /// Whether what lies in memory is what is wanted, group by group.
@@ -43,7 +43,7 @@ impl ImageStore {
     ///
     /// # Errors
     /// [`Kind::Argument`] if a sample has another number of pictures, or if there is no sample.
-    pub fn new(records: Arc<dyn Records>, groups: Vec<StoredGroup>, fit: Fit) -> Result<Self> {
+    pub fn new(records: Arc<dyn Records>, groups: Vec<GroupForm>, fit: Fit) -> Result<Self> {
         let views: usize = groups.iter().map(|group| group.views).sum();
         if views != records.pictures() {
             let has = records.pictures();
@@ -56,7 +56,7 @@ impl ImageStore {
             return Err(Error::new(Kind::Argument, "there is no image"));
         }
         let verbatim = is_verbatim(&*records, &groups)?;
-        let place = |(group, of): (usize, &StoredGroup)| {
+        let place = |(group, of): (usize, &GroupForm)| {
             (0..of.views).map(move |view| Place { group, view }).collect::<Vec<_>>()
         };
         let places = groups.iter().enumerate().flat_map(place).collect();
@@ -75,7 +75,7 @@ impl Store for ImageStore {
         self.records.samples()
     }
 
-    fn groups(&self) -> &[StoredGroup] {
+    fn groups(&self) -> &[GroupForm] {
         &self.groups
     }
 
@@ -150,9 +150,9 @@ impl Reader {
         let mut shown = 0;
         store.records.show(index, scratch, &mut |picture, image| {
             let Some(&Place { group, view }) = store.places.get(picture) else { return Ok(()) };
-            let form = form(&store.groups[group]);
-            let bytes = store.groups[group].sample_bytes() / store.groups[group].views;
-            let start = (at * store.groups[group].views + view) * bytes;
+            let own = &store.groups[group];
+            let (form, bytes) = (own.form, own.image_bytes());
+            let start = (at * own.views + view) * bytes;
             shown += 1;
             let target = Target { form, fit: store.fit };
             decoder.decode(image, &target, &mut out[group][start..start + bytes])
@@ -220,10 +220,10 @@ impl StoreReader for Reader {
 }
 
 /// Whether the first sample lies in memory as it is wanted; others have the same form.
-fn is_verbatim(records: &dyn Records, groups: &[StoredGroup]) -> Result<bool> {
+fn is_verbatim(records: &dyn Records, groups: &[GroupForm]) -> Result<bool> {
     let first = records.samples().start;
     let mut raw = true;
-    let mut forms = groups.iter().flat_map(|group| std::iter::repeat_n(form(group), group.views));
+    let mut forms = groups.iter().flat_map(|group| std::iter::repeat_n(group.form, group.views));
     records.show(first, &mut Vec::new(), &mut |_, picture| {
         raw &= forms.next().is_some_and(|form| picture.form == Form::Raw(form));
         Ok(())
@@ -233,11 +233,6 @@ fn is_verbatim(records: &dyn Records, groups: &[StoredGroup]) -> Result<bool> {
         raw &= run.is_some_and(|run| run.len() == group.sample_bytes());
     }
     Ok(raw)
-}
-
-fn form(group: &StoredGroup) -> RawForm {
-    let &StoredGroup { image: [channels, height, width], dtype, layout, .. } = group;
-    RawForm { channels, height, width, dtype, layout }
 }
 
 /// The bytes of a group of each sample, if all lie in memory.
@@ -259,7 +254,7 @@ fn whole(n: u64) -> usize {
 }
 
 /// What images are when nothing else is asked for: bytes, channel by channel.
-pub(super) fn plain_group(views: usize, image: [usize; 3]) -> StoredGroup {
-    let layout = crate::recipe::Layout::Nchw;
-    StoredGroup { name: String::new(), views, image, dtype: Dtype::U8, layout }
+pub(super) fn plain_group(views: usize, [channels, height, width]: [usize; 3]) -> GroupForm {
+    let form = RawForm { channels, height, width, dtype: Dtype::U8, layout: Layout::Nchw };
+    GroupForm { name: String::new(), views, form }
 }

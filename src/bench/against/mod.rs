@@ -133,14 +133,14 @@ fn contender(subject: Subject<'_>, runners: &[Runner<'_>], number: usize) -> Con
         Some(samples) if dataset.is_stored() => bytes.map(|bytes| bytes as f64 / samples as f64),
         _ => Some(dataset.sample_bytes() as f64),
     };
-    let [_, channels, height, width] = dataset.groups()[0].1;
+    let image = dataset.forms()[0].form.planes();
     Contender {
         name,
         path,
         origin,
         samples: dataset.len(),
         views: dataset.views(),
-        image: [channels, height, width],
+        image,
         speed: Speed::of(straight, &runners[0]),
         shuffled: speed(Order::Shuffled),
         without_copy: speed(Order::Mapped),

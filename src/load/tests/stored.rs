@@ -6,15 +6,16 @@ use std::ops::Range;
 use bytes::Bytes;
 
 use super::*;
+use crate::codec::RawForm;
 use crate::error::{Error, Kind};
-use crate::load::{Indices, Store, StoreReader, StoredGroup};
+use crate::load::{GroupForm, Indices, Store, StoreReader};
 use crate::recipe::{Described, Dtype, Layout, OnBad, Output, SourceRecipe, Views};
 
 /// A store of 2×2 gray images that show their index, and a label that is a digit of it.
 #[derive(Debug, Clone)]
 struct Shelf {
     samples: Range<u64>,
-    groups: Vec<StoredGroup>,
+    groups: Vec<GroupForm>,
     /// Those that cannot be read.
     bad: Arc<HashSet<u64>>,
     /// All of them, as they lie in memory.
@@ -22,13 +23,8 @@ struct Shelf {
 }
 
 fn shelf(samples: Range<u64>, views: usize) -> Shelf {
-    let group = StoredGroup {
-        name: String::new(),
-        views,
-        image: [1, 2, 2],
-        dtype: Dtype::U8,
-        layout: Layout::Nchw,
-    };
+    let form = RawForm { channels: 1, height: 2, width: 2, dtype: Dtype::U8, layout: Layout::Nchw };
+    let group = GroupForm { name: String::new(), views, form };
     let bytes = samples.clone().flat_map(|index| sample(index, views)).collect();
     Shelf { samples, groups: vec![group], bad: Arc::default(), bytes }
 }
@@ -43,7 +39,7 @@ impl Store for Shelf {
         self.samples.clone()
     }
 
-    fn groups(&self) -> &[StoredGroup] {
+    fn groups(&self) -> &[GroupForm] {
         &self.groups
     }
 
