@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use bytes::BytesMut;
 
-use super::batch::{Images, Memory};
+use super::batch::{Images, Indices, Memory};
 use super::messages::Piece;
 use super::pool::aligned;
-use super::stored::{Hand, Stored, make_generated};
+use super::stored::{Filling, Hand, Stored, make_generated};
 use super::stream::Stream;
 use super::views::Rows;
 use crate::error::Result;
@@ -76,8 +76,9 @@ impl Access {
         epoch: u64,
     ) -> Result<Vec<Images>> {
         let hand = self.hand.as_mut().expect("a stream with stored samples has a hand");
-        let mut piece = Piece { samples: index..index + 1, ..empty(stream) };
-        hand.fill(stream, stored, epoch, &mut piece, None);
+        let one = index..index + 1;
+        let mut piece = Piece { samples: one.clone(), batch: Indices::Run(one), ..empty(stream) };
+        hand.fill(Filling { stream, stored, epoch, threads: None }, &mut piece);
         let skipped = piece.skipped.pop().map(|(_, error)| error);
         if let Some(error) = piece.error.or(skipped) {
             return Err(error);
@@ -89,7 +90,8 @@ impl Access {
     fn make(&mut self, stream: &Stream, first: u64, epoch: u64) -> Result<()> {
         self.block = None;
         for (index, piece) in (first..).zip(&mut self.samples) {
-            (piece.samples, piece.error) = (index..index + 1, None);
+            let one = index..index + 1;
+            (piece.samples, piece.batch, piece.error) = (one.clone(), Indices::Run(one), None);
         }
         let source = stream.echo.source(first).index;
         stream.fill(source, epoch, &mut self.inputs);
@@ -114,7 +116,7 @@ fn empty(stream: &Stream) -> Piece {
         offset: 0,
         out: stream.groups.iter().map(|group| aligned(group.format.sample_bytes())).collect(),
         error: None,
-        order: None,
+        batch: Indices::Run(0..0),
         skipped: Vec::new(),
     }
 }

@@ -33,7 +33,7 @@ pub enum Indices {
     /// Consecutive ones.
     Run(Range<u64>),
     /// Any: the loader shuffles, or samples were left out.
-    Each(Vec<u64>),
+    Each(Arc<[u64]>),
 }
 
 /// Images of a batch, of one group of views: `[B, V, C, H, W]` or `[B, V, H, W, C]`, contiguous,
@@ -164,8 +164,8 @@ impl Batch {
     pub(super) fn remove(&mut self, places: &[usize]) {
         let keeps = |place: usize| places.binary_search(&place).is_err();
         let kept: Vec<usize> = (0..self.len()).filter(|place| keeps(*place)).collect();
-        let indices: Vec<u64> = self.index.iter().collect();
-        self.index = Indices::Each(kept.iter().map(|place| indices[*place]).collect());
+        self.index =
+            Indices::Each(kept.iter().filter_map(|place| self.index.get(*place)).collect());
         if let Some(labels) = &mut self.labels {
             *labels = kept.iter().map(|place| labels[*place]).collect();
         }
@@ -209,26 +209,60 @@ impl Indices {
         self.len() == 0
     }
 
+    /// That at place `i`, if there is one.
+    #[must_use]
+    pub fn get(&self, i: usize) -> Option<u64> {
+        match self {
+            Self::Run(run) => run.clone().nth(i),
+            Self::Each(each) => each.get(i).copied(),
+        }
+    }
+
     /// Each of them.
-    pub fn iter(&self) -> impl Iterator<Item = u64> + '_ {
-        let (run, each) = match self {
-            Self::Run(run) => (run.clone(), &[][..]),
-            Self::Each(each) => (0..0, &each[..]),
-        };
-        run.chain(each.iter().copied())
+    #[must_use]
+    pub fn iter(&self) -> EachIndex {
+        self.clone().into_iter()
+    }
+}
+
+/// The indices of a batch's samples, one after the other.
+#[derive(Debug, Clone)]
+pub struct EachIndex {
+    indices: Indices,
+    next: usize,
+}
+
+impl Iterator for EachIndex {
+    type Item = u64;
+
+    fn next(&mut self) -> Option<u64> {
+        self.next += 1;
+        self.indices.get(self.next - 1)
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        let left = self.indices.len().saturating_sub(self.next);
+        (left, Some(left))
+    }
+}
+
+impl ExactSizeIterator for EachIndex {}
+
+impl IntoIterator for &Indices {
+    type Item = u64;
+    type IntoIter = EachIndex;
+
+    fn into_iter(self) -> EachIndex {
+        self.iter()
     }
 }
 
 impl IntoIterator for Indices {
     type Item = u64;
-    type IntoIter = std::iter::Chain<Range<u64>, std::vec::IntoIter<u64>>;
+    type IntoIter = EachIndex;
 
-    fn into_iter(self) -> Self::IntoIter {
-        let (run, each) = match self {
-            Self::Run(run) => (run, Vec::new()),
-            Self::Each(each) => (0..0, each),
-        };
-        run.chain(each)
+    fn into_iter(self) -> EachIndex {
+        EachIndex { indices: self, next: 0 }
     }
 }
 

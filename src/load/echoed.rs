@@ -3,6 +3,7 @@
 
 use bytes::BytesMut;
 
+use super::batch::Indices;
 use super::keep::{Form, Keep};
 use super::messages::{Job, Piece};
 use super::replay::{Key, Replay};
@@ -127,11 +128,11 @@ fn fillers(stream: &Stream, job: &Job) -> Vec<Piece> {
         let out = stream.groups.iter().map(out).collect();
         Piece {
             sequence: 0,
+            batch: Indices::Run(samples.clone()),
             samples,
             offset: 0,
             out,
             error: None,
-            order: None,
             skipped: Vec::new(),
         }
     };

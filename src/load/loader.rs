@@ -7,12 +7,12 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
+use bytes::BytesMut;
 use crossbeam::channel::{Receiver, RecvTimeoutError};
 use tracing::field::Empty;
 
-use super::batch::{Batch, Images, Indices, Latents, Memory};
-use super::messages::{Context, Event};
+use super::batch::{Batch, Images, Indices, Memory};
+use super::messages::{Context, Event, Known};
 use super::monitor::Monitor;
 use super::pool::Returns;
 use super::shares::{Passes, Step};
@@ -30,10 +30,8 @@ struct Pending {
     epoch: u64,
     step: Step,
     returns: Vec<Returns>,
-    labels: Option<Vec<i64>>,
-    latents: Option<Latents>,
-    order: Option<Arc<[u64]>>,
-    mapped: Option<Vec<Bytes>>,
+    index: Indices,
+    known: Known,
     parts: Vec<Part>,
     missing: usize,
     /// The failure nearest to the batch's beginning, and where that is.
@@ -94,17 +92,15 @@ struct InOrder {
 impl InOrder {
     fn take(&mut self, event: Event) {
         match event {
-            Event::Opened { epoch, step, returns, labels, latents, order, mapped } => {
+            Event::Opened { epoch, step, returns, index, known } => {
                 let missing = usize::try_from(step.range.end - step.range.start).unwrap_or(0);
                 let parts = Vec::new();
                 self.pending.push_back(Pending {
                     epoch,
                     step,
                     returns,
-                    labels,
-                    latents,
-                    order,
-                    mapped,
+                    index,
+                    known,
                     parts,
                     missing,
                     error: None,
@@ -248,9 +244,8 @@ impl Loader {
     }
 
     fn hand_out(&mut self, pending: Pending) -> Result<Batch> {
-        let Pending {
-            epoch, step, returns, labels, latents, order, mapped, mut parts, error, ..
-        } = pending;
+        let Pending { epoch, step, returns, index, known, mut parts, error, .. } = pending;
+        let Known { labels, latents, mapped } = known;
         if let Some((_, error)) = error {
             return Err(error);
         }
@@ -268,10 +263,6 @@ impl Loader {
             .map(|((bytes, group), returns)| Images::new(bytes, group, whole, Some(returns)))
             .collect();
         (self.state.epoch, self.state.next) = self.passes.after(epoch, &step);
-        let index = match order {
-            Some(order) => Indices::Each(order.to_vec()),
-            None => Indices::Run(step.range.clone()),
-        };
         let (positions, echo) = (step.range, stream.echo);
         let mut batch = Batch { index, positions, epoch, echo, images, labels, latents };
         self.leave_out(&mut batch, skipped);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 
-use super::batch::Latents;
+use super::batch::{Indices, Latents};
 use super::counters::Counters;
 use super::credits::Credits;
 use super::pool::Returns;
@@ -78,40 +78,37 @@ pub(super) struct Piece {
     pub out: Vec<BytesMut>,
     /// The first of its images that may not be delivered.
     pub error: Option<Error>,
-    /// What is delivered at each place of the batch, if that is not the sample of that number.
-    pub order: Option<Arc<[u64]>>,
+    /// The samples of the whole batch.
+    pub batch: Indices,
     /// Places of samples that are left out, and why.
     pub skipped: Vec<(u64, Error)>,
 }
 
 impl Piece {
     /// The index of the sample that is delivered at a position of the stream.
+    ///
+    /// # Panics
+    /// If the position is not in the piece.
     pub fn index(&self, position: u64) -> u64 {
-        match &self.order {
-            None => position,
-            Some(order) => {
-                let at = usize::try_from(position - self.samples.start).unwrap_or(usize::MAX);
-                order[self.offset + at]
-            }
-        }
+        let at = usize::try_from(position - self.samples.start).unwrap_or(usize::MAX);
+        self.batch.get(self.offset.saturating_add(at)).expect("a position of the piece")
     }
+}
+
+/// What is known of a batch before its images are made.
+#[derive(Debug, Default)]
+pub(super) struct Known {
+    pub labels: Option<Vec<i64>>,
+    pub latents: Option<Latents>,
+    /// Its images, where they are delivered as they lie in memory.
+    pub mapped: Option<Vec<Bytes>>,
 }
 
 /// What the stages tell the consumer.
 #[derive(Debug)]
 pub(super) enum Event {
     /// The next batch in order has been planned.
-    Opened {
-        epoch: u64,
-        step: Step,
-        returns: Vec<Returns>,
-        labels: Option<Vec<i64>>,
-        latents: Option<Latents>,
-        /// As [`Piece::order`].
-        order: Option<Arc<[u64]>>,
-        /// Its images, where they are delivered as they lie in memory.
-        mapped: Option<Vec<Bytes>>,
-    },
+    Opened { epoch: u64, step: Step, returns: Vec<Returns>, index: Indices, known: Known },
     /// A part of a batch is made; `offset` in samples, `bytes` for each group of views.
     Part {
         sequence: u64,

@@ -41,7 +41,7 @@ mod views;
 mod worker;
 
 pub(crate) use access::BlockMaker;
-pub use batch::{Batch, Images, Indices};
+pub use batch::{Batch, EachIndex, Images, Indices};
 pub use builder::LoaderBuilder;
 pub use dataset::{Dataset, Mixed, StoredViews};
 pub use digest::SampleDigests;

@@ -5,13 +5,13 @@ use std::iter::Peekable;
 use std::ops::Range;
 use std::sync::Arc;
 
-use bytes::{Bytes, BytesMut};
+use bytes::BytesMut;
 use crossbeam::channel::{Receiver, Sender};
 
-use super::batch::Latents;
+use super::batch::Indices;
 use super::counters::Planning;
 use super::echoed::key;
-use super::messages::{Context, Event, Job, Origin, Piece};
+use super::messages::{Context, Event, Job, Known, Origin, Piece};
 use super::pool::Pool;
 use super::shares::{Passes, Step};
 use super::state::State;
@@ -34,8 +34,8 @@ struct Open {
     sequence: u64,
     /// What is not cut off yet of each group's buffer; none where nothing is copied.
     rest: Vec<BytesMut>,
-    /// As [`Piece::order`].
-    order: Option<Arc<[u64]>>,
+    /// Its samples.
+    index: Indices,
 }
 
 pub(super) struct Planner {
@@ -133,35 +133,32 @@ impl Planner {
         for cut in group {
             if open.as_ref().is_none_or(|open| open.sequence != cut.sequence) {
                 let samples = usize::try_from(length(&cut.step.range)).ok()?;
-                let order = self.order(cut.epoch, &cut.step.range);
-                let told = self.describe(&cut, order.as_deref(), want_latents);
-                let (labels, latents, mapped, error) = match told {
-                    Ok((labels, latents, mapped)) => (labels, latents, mapped, None),
-                    Err(error) => (None, None, None, Some(error)),
+                let index = self.index(cut.epoch, &cut.step.range);
+                let (known, error) = match self.known(&cut, &index, want_latents) {
+                    Ok(known) => (known, None),
+                    Err(error) => (Known::default(), Some(error)),
                 };
                 let take = |(pool, group): (&Pool, &ViewGroup)| {
                     pool.take(samples * group.format.sample_bytes())
                 };
-                let rest = match mapped {
+                let rest = match known.mapped {
                     Some(_) => Vec::new(),
                     None => self.pools.iter().zip(&stream.groups).map(take).collect(),
                 };
-                *open = Some(Open { sequence: cut.sequence, rest, order: order.clone() });
+                *open = Some(Open { sequence: cut.sequence, rest, index: index.clone() });
                 self.tell(Event::Opened {
                     epoch: cut.epoch,
                     step: cut.step.clone(),
                     returns: self.pools.iter().map(Pool::returns).collect(),
-                    labels,
-                    latents,
-                    order,
-                    mapped,
+                    index,
+                    known,
                 })?;
                 if let Some(error) = error {
                     self.tell(Event::Failed { sequence: cut.sequence, offset: 0, error })?;
                 }
             }
             let samples = usize::try_from(length(&cut.samples)).ok()?;
-            let Open { rest, order, .. } = open.as_mut()?;
+            let Open { rest, index, .. } = open.as_mut()?;
             let cut_off = |(rest, group): (&mut BytesMut, &ViewGroup)| {
                 let tail = rest.split_off(samples * group.format.sample_bytes());
                 std::mem::replace(rest, tail)
@@ -169,55 +166,37 @@ impl Planner {
             let out = rest.iter_mut().zip(&stream.groups).map(cut_off).collect();
             let offset = usize::try_from(cut.samples.start - cut.step.range.start).ok()?;
             let (sequence, samples) = (cut.sequence, cut.samples);
-            let order = order.clone();
+            let batch = index.clone();
             pieces.push(Piece {
                 sequence,
                 samples,
                 offset,
                 out,
                 error: None,
-                order,
+                batch,
                 skipped: Vec::new(),
             });
         }
         Some(Job { epoch, first, source, origin, pieces })
     }
 
-    /// What stands at each position of `range`, if that is shuffled.
-    fn order(&self, epoch: u64, range: &Range<u64>) -> Option<Arc<[u64]>> {
-        let seed = self.context.shuffle?;
+    /// The samples that stand at the positions of `range`.
+    fn index(&self, epoch: u64, range: &Range<u64>) -> Indices {
+        let Some(seed) = self.context.shuffle else { return Indices::Run(range.clone()) };
         let Range { start, end } = self.passes.samples;
         let order = Order::new(seed, epoch, end - start);
-        Some(range.clone().map(|at| start + order.get(at - start)).collect())
+        Indices::Each(range.clone().map(|at| start + order.get(at - start)).collect())
     }
 
     /// What the consumer is told of a batch before its images are made.
-    #[allow(clippy::type_complexity, reason = "three things that may be wanted")]
-    fn describe(
-        &self,
-        cut: &Cut,
-        order: Option<&[u64]>,
-        want_latents: bool,
-    ) -> Result<(Option<Vec<i64>>, Option<Latents>, Option<Vec<Bytes>>)> {
+    fn known(&self, cut: &Cut, index: &Indices, want_latents: bool) -> Result<Known> {
         let stream = &self.context.stream;
-        let indices = || {
-            let (run, each) = match order {
-                Some(order) => (0..0, order),
-                None => (cut.step.range.clone(), &[][..]),
-            };
-            run.chain(each.iter().copied())
-        };
-        let latents = match want_latents {
-            true => Some(stream.latents(cut.epoch, indices())?),
-            false => None,
-        };
-        let mapped = match &stream.stored {
-            Some(stored) if self.context.zero_copy && order.is_none() => {
-                stored.mapped(&cut.step.range)?
-            }
+        let latents = want_latents.then(|| stream.latents(cut.epoch, index.iter())).transpose()?;
+        let mapped = match (&stream.stored, index) {
+            (Some(stored), Indices::Run(run)) if self.context.zero_copy => stored.mapped(run)?,
             _ => None,
         };
-        Ok((stream.labels(indices())?, latents, mapped))
+        Ok(Known { labels: stream.labels(index.iter())?, latents, mapped })
     }
 
     /// What is to be delivered of `source`: what was kept of it, or what its inputs will give.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use super::batch::Indices;
 use super::messages::Piece;
 use super::store::{Store, StoreReader};
 use super::stream::Stream;
@@ -81,68 +82,59 @@ impl Stored {
     }
 }
 
+/// What pieces are filled from.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Filling<'a> {
+    pub stream: &'a Stream,
+    pub stored: &'a Stored,
+    pub epoch: u64,
+    pub threads: Option<&'a ViewThreads>,
+}
+
 impl Hand {
     /// Reads the stored samples of a piece to their places.
-    pub fn fill(
-        &mut self,
-        stream: &Stream,
-        stored: &Stored,
-        epoch: u64,
-        piece: &mut Piece,
-        threads: Option<&ViewThreads>,
-    ) {
-        // Runs of consecutive samples are read at once; each of these calls is for one run.
-        let whole = piece.order.is_none() && stored.mixture.is_none();
-        if whole && stored.on_bad == OnBad::Error {
-            let samples = piece.samples.clone();
-            self.run(stream, stored, epoch, piece, samples.clone(), samples, threads);
-            return;
-        }
-        if stored.mixture.is_none()
-            && stored.on_bad == OnBad::Error
-            && matches!(stored.form, StoredForm::Delivered)
-            && let Some(order) = piece.order.clone()
-        {
-            let count = usize::try_from(piece.samples.end - piece.samples.start).unwrap_or(0);
-            let mut out: Vec<&mut [u8]> = piece.out.iter_mut().map(|out| &mut out[..]).collect();
-            let numbers = &order[piece.offset..piece.offset + count];
-            if let Err(error) = self.reader.read_each(numbers, &mut out) {
-                piece.error.get_or_insert(error);
+    pub fn fill(&mut self, from: Filling<'_>, piece: &mut Piece) {
+        let Filling { stored, .. } = from;
+        // Several samples are read at once where all are stored and a bad one ends the stream.
+        if stored.mixture.is_none() && stored.on_bad == OnBad::Error {
+            match piece.batch.clone() {
+                Indices::Run(_) => {
+                    let samples = piece.samples.clone();
+                    return self.run(from, piece, samples.clone(), samples);
+                }
+                Indices::Each(order) if matches!(stored.form, StoredForm::Delivered) => {
+                    return self.each(piece, &order);
+                }
+                Indices::Each(_) => {}
             }
-            return;
         }
         for position in piece.samples.clone() {
-            let index = piece.index(position);
-            if let Some(number) = stored.number(index) {
-                let (at, numbers) = (position..position + 1, number..number + 1);
-                self.run(stream, stored, epoch, piece, at, numbers, threads);
+            if let Some(number) = stored.number(piece.index(position)) {
+                self.run(from, piece, position..position + 1, number..number + 1);
             }
         }
     }
 
+    /// Reads samples that need not be consecutive; `order` is that of the batch.
+    fn each(&mut self, piece: &mut Piece, order: &[u64]) {
+        let count = length(&piece.samples);
+        let mut out: Vec<&mut [u8]> = piece.out.iter_mut().map(|out| &mut out[..]).collect();
+        let numbers = &order[piece.offset..piece.offset + count];
+        if let Err(error) = self.reader.read_each(numbers, &mut out) {
+            piece.error.get_or_insert(error);
+        }
+    }
+
     /// Reads `numbers` to the places of the samples `at` of the piece.
-    #[allow(clippy::too_many_arguments, reason = "two ranges that differ in mixed streams")]
-    fn run(
-        &mut self,
-        stream: &Stream,
-        stored: &Stored,
-        epoch: u64,
-        piece: &mut Piece,
-        at: Range<u64>,
-        numbers: Range<u64>,
-        threads: Option<&ViewThreads>,
-    ) {
-        let read = match &stored.form {
-            StoredForm::Delivered => self.read_delivered(stream, piece, &at, numbers),
-            StoredForm::Rows(_) => {
-                self.read_rows(stream, stored, epoch, piece, at.clone(), numbers, threads)
-            }
+    fn run(&mut self, from: Filling<'_>, piece: &mut Piece, at: Range<u64>, numbers: Range<u64>) {
+        let first = at.start;
+        let read = match &from.stored.form {
+            StoredForm::Delivered => self.read_delivered(from.stream, piece, &at, numbers),
+            StoredForm::Rows(_) => self.read_rows(from, piece, &at, numbers),
         };
         match read {
             Ok(()) => {}
-            Err(error) if stored.skips(&error) => {
-                piece.skipped.push((at.start, error));
-            }
+            Err(error) if from.stored.skips(&error) => piece.skipped.push((first, error)),
             Err(error) => {
                 piece.error.get_or_insert(error);
             }
@@ -156,12 +148,12 @@ impl Hand {
         at: &Range<u64>,
         numbers: Range<u64>,
     ) -> Result<()> {
-        let first = usize::try_from(at.start - piece.samples.start).unwrap_or(0);
-        let count = usize::try_from(at.end - at.start).unwrap_or(0);
         // A batch that is delivered as it lies in memory has no other place.
         if piece.out.is_empty() {
             return self.reader.touch(numbers);
         }
+        let first = length(&(piece.samples.start..at.start));
+        let count = length(at);
         let mut out = Vec::with_capacity(piece.out.len());
         for (buffer, group) in piece.out.iter_mut().zip(&stream.groups) {
             let bytes = group.format.sample_bytes();
@@ -170,19 +162,15 @@ impl Hand {
         self.reader.read(numbers, &mut out)
     }
 
-    #[allow(clippy::too_many_arguments, reason = "as above")]
     fn read_rows(
         &mut self,
-        stream: &Stream,
-        stored: &Stored,
-        epoch: u64,
+        from: Filling<'_>,
         piece: &mut Piece,
-        at: Range<u64>,
+        at: &Range<u64>,
         numbers: Range<u64>,
-        threads: Option<&ViewThreads>,
     ) -> Result<()> {
-        let count = usize::try_from(at.end - at.start).unwrap_or(0);
-        let image = stream.image.len();
+        let Filling { stream, stored, epoch, threads } = from;
+        let (count, image) = (length(at), stream.image.len());
         let real = stored.mixture.is_some();
         // A real image has no neighbours in latent space: all rows of its sample show it.
         let stored_rows = if real { 1 } else { stream.rows };
@@ -198,6 +186,10 @@ impl Hand {
         make_views(stream, rows, std::slice::from_mut(piece), threads);
         Ok(())
     }
+}
+
+fn length(samples: &Range<u64>) -> usize {
+    usize::try_from(samples.end - samples.start).unwrap_or(usize::MAX)
 }
 
 /// Makes the views of what a generator made. In a mixed stream its rows are those of the generated

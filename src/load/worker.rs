@@ -10,7 +10,7 @@ use super::counters::Working;
 use super::echoed::{Taking, deliver, key};
 use super::messages::{Context, Event, Job, Origin, Piece};
 use super::state::interrupted;
-use super::stored::{Hand, make_generated};
+use super::stored::{Filling, Hand, make_generated};
 use super::views::{Rows, ViewThreads};
 use crate::error::{Error, Kind, Result};
 use crate::generate::Generator;
@@ -121,9 +121,9 @@ impl Worker {
         if let (Some(hand), Some(stored)) = (hand, &context.stream.stored) {
             context.counters.worker(*number, Working::Views);
             let _span = tracing::debug_span!("read").entered();
-            for piece in &mut job.pieces {
-                hand.fill(&context.stream, stored, job.epoch, piece, view_threads.as_deref());
-            }
+            let (epoch, threads) = (job.epoch, view_threads.as_deref());
+            let filling = Filling { stream: &context.stream, stored, epoch, threads };
+            job.pieces.iter_mut().for_each(|piece| hand.fill(filling, piece));
         }
         Ok(())
     }
