@@ -1,12 +1,22 @@
 //! `key.path=value` settings put over a recipe's text.
 
+use std::borrow::Cow;
+
 use toml_edit::{DocumentMut, Item, Key, Table, Value};
 
 use super::invalid;
 use crate::error::Result;
 
+/// `text` itself without settings, or with every setting in place.
+pub(super) fn applied<'t>(text: &'t str, file: &str, settings: &[String]) -> Result<Cow<'t, str>> {
+    match settings.is_empty() {
+        true => Ok(Cow::Borrowed(text)),
+        false => apply(text, file, settings).map(Cow::Owned),
+    }
+}
+
 /// `text` with every setting in place. A value that is not TOML is taken as a string.
-pub(super) fn apply(text: &str, file: &str, settings: &[String]) -> Result<String> {
+fn apply(text: &str, file: &str, settings: &[String]) -> Result<String> {
     let mut document: DocumentMut = text.parse().map_err(|error: toml_edit::TomlError| {
         invalid(format!("not valid TOML: {}", error.message())).at(file)
     })?;

@@ -44,6 +44,8 @@ pub use write::Notes;
 
 use std::path::{Path, PathBuf};
 
+use text::RecipeFile;
+
 use crate::error::{Error, Kind, Result};
 
 /// Views a sample may have at most; far above the 20 neighbours of the paper.
@@ -95,13 +97,8 @@ impl Recipe {
     /// # Errors
     /// As [`Recipe::read`]; also if a setting is not `key=value`.
     pub fn read_with(path: &Path, settings: &[String]) -> Result<Self> {
-        let text = text::read(path)?;
-        let folder = match path.parent() {
-            Some(parent) if !parent.as_os_str().is_empty() => parent.to_path_buf(),
-            _ => PathBuf::from("."),
-        };
-        let stem = path.file_stem().map_or_else(String::new, |s| s.to_string_lossy().into_owned());
-        Self::parse_with(&text, &path.display().to_string(), &stem, &folder, settings)
+        let RecipeFile { text, file, name, folder } = text::read(path)?;
+        Self::parse_with(&text, &file, &name, &folder, settings)
     }
 
     /// Checks the recipe in `text`; `file` is its name in errors, `folder` what its model's path
@@ -125,11 +122,7 @@ impl Recipe {
         folder: &Path,
         settings: &[String],
     ) -> Result<Self> {
-        if settings.is_empty() {
-            return parse::recipe(text, file, name, folder);
-        }
-        let edited = edit::apply(text, file, settings)?;
-        parse::recipe(&edited, file, name, folder)
+        parse::recipe(&edit::applied(text, file, settings)?, file, name, folder)
     }
 
     /// The path of the model file, or `None` for a generator that ships with genset.

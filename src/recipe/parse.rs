@@ -20,17 +20,24 @@ const DEFAULT_BLOCK: u32 = 32;
 pub(super) fn recipe(text: &str, file: &str, name: &str, folder: &Path) -> Result<Recipe> {
     let source = Source { file, text };
     let document = document(&source)?;
-    let root = Table::root(&source, document.as_table());
+    generated(Table::root(&source, document.as_table()), name, folder)
+}
+
+/// The recipe's name, or the one that it has if it gives none.
+pub(super) fn name(root: &Table<'_>, name: &str) -> Result<String> {
+    root.get("name").map_or_else(|| Ok(name.to_owned()), |field| field.str().map(str::to_owned))
+}
+
+pub(super) fn seed(root: &Table<'_>) -> Result<u64> {
+    // TOML's integers are signed.
+    root.get("seed").map_or(Ok(0), |field| field.integer(0..1 << 63))
+}
+
+/// The recipe of a generated dataset.
+pub(super) fn generated(root: Table<'_>, called: &str, folder: &Path) -> Result<Recipe> {
     let mut recipe = Recipe {
-        name: match root.get("name") {
-            Some(field) => field.str()?.to_owned(),
-            None => name.to_owned(),
-        },
-        seed: match root.get("seed") {
-            // TOML's integers are signed.
-            Some(field) => field.integer(0..1 << 63)?,
-            None => 0,
-        },
+        name: name(&root, called)?,
+        seed: seed(&root)?,
         samples: match root.get("samples") {
             Some(field) => samples(&field)?,
             None => Samples::Endless,

@@ -7,6 +7,7 @@ use super::canonical::{Digest, deliver, finish};
 use super::inside;
 use super::parse::{document, output};
 use super::read::{Field, Source, Table};
+use super::text::RecipeFile;
 use super::types::name_in;
 use super::{Dtype, Layout, MAX_SIDE, Output, Recipe, Views, edit, invalid, parse, text, views};
 use crate::error::{Error, Result};
@@ -96,13 +97,8 @@ impl Described {
     /// # Errors
     /// As [`Recipe::read_with`].
     pub fn read(path: &Path, settings: &[String]) -> Result<Self> {
-        let text = text::read(path)?;
-        let folder = match path.parent() {
-            Some(parent) if !parent.as_os_str().is_empty() => parent.to_path_buf(),
-            _ => PathBuf::from("."),
-        };
-        let stem = path.file_stem().map_or_else(String::new, |s| s.to_string_lossy().into_owned());
-        Self::parse(&text, &path.display().to_string(), &stem, &folder, settings)
+        let RecipeFile { text, file, name, folder } = text::read(path)?;
+        Self::parse(&text, &file, &name, &folder, settings)
     }
 
     /// Checks the recipe in `text`, as [`Recipe::parse_with`].
@@ -116,17 +112,14 @@ impl Described {
         folder: &Path,
         settings: &[String],
     ) -> Result<Self> {
-        let edited = match settings.is_empty() {
-            true => text.to_owned(),
-            false => edit::apply(text, file, settings)?,
-        };
-        let source = Source { file, text: &edited };
+        let text = edit::applied(text, file, settings)?;
+        let source = Source { file, text: &text };
         let document = document(&source)?;
+        let root = Table::root(&source, document.as_table());
         if document.as_table().contains_key("source") {
-            let root = Table::root(&source, document.as_table());
             return stored(root, name, folder).map(Self::Stored);
         }
-        parse::recipe(&edited, file, name, folder).map(|recipe| Self::Generated(Box::new(recipe)))
+        parse::generated(root, name, folder).map(|recipe| Self::Generated(Box::new(recipe)))
     }
 }
 
@@ -184,14 +177,8 @@ fn stored(root: Table<'_>, name: &str, folder: &Path) -> Result<SourceRecipe> {
     let help = "a recipe of stored images says where they are: [source] path = \"photos\"";
     let table = root.require("source", help)?.table()?;
     let recipe = SourceRecipe {
-        name: match root.get("name") {
-            Some(field) => field.str()?.to_owned(),
-            None => name.to_owned(),
-        },
-        seed: match root.get("seed") {
-            Some(field) => field.integer(0..1 << 63)?,
-            None => 0,
-        },
+        name: parse::name(&root, name)?,
+        seed: parse::seed(&root)?,
         source: SourceTable {
             path: inside::path(&table.require("path", help)?, "the images")?,
             reading: reading(&table)?,
