@@ -1,5 +1,7 @@
 //! Made-up samples for the tests of formats.
 
+use proptest::prelude::*;
+
 use crate::codec::{Encoding, Form, Picture, RawForm};
 use crate::error::Result;
 use crate::recipe::{Dtype, Layout};
@@ -42,13 +44,12 @@ impl Sample {
         let mut pictures = Vec::new();
         for group in &form.groups {
             for _ in 0..group.views {
-                let (len, form) = match form.encoding {
-                    Encoding::Raw => (group.form.checked_len().unwrap(), Form::Raw(group.form)),
+                let len = match form.encoding {
+                    Encoding::Raw => group.form.checked_len().unwrap(),
                     // Formats do not look into pictures: any bytes of any length will do.
-                    Encoding::Png => (draw() as usize % 200, Form::Png),
-                    Encoding::Jpeg { .. } => (draw() as usize % 200, Form::Jpeg),
-                    Encoding::WebP => (draw() as usize % 200, Form::WebP),
+                    _ => draw() as usize % 200,
                 };
+                let form = form.encoding.form(group.form);
                 pictures.push(((0..len).map(|_| draw() as u8).collect(), form));
             }
         }
@@ -92,5 +93,34 @@ impl Sample {
         };
         shard.show(position, &mut Vec::new(), &mut show).unwrap();
         assert_eq!(seen, self.pictures);
+    }
+}
+
+prop_compose! {
+    /// Forms of every kind, of one or two groups of fewer than `most` views; two are called `stem` and
+    /// their number.
+    pub(super) fn forms(most: usize, stem: &'static str)(
+        encoding in prop::sample::select(vec![
+            Encoding::Raw, Encoding::Png, Encoding::WebP, Encoding::Jpeg { quality: 90 },
+        ]),
+        views in prop::collection::vec((1..most, 1_usize..5, 1_usize..9, 1_usize..9), 1..3),
+        dtype in prop::sample::select(vec![Dtype::U8, Dtype::F16, Dtype::F32]),
+        layout in prop::sample::select(vec![Layout::Nchw, Layout::Nhwc]),
+        latent in 0_usize..4,
+        (labels, parameters) in any::<(bool, bool)>(),
+    ) -> ShardForm {
+        let mut made = form(1, [1, 1, 1]);
+        let named = views.len() > 1;
+        made.groups = views.iter().enumerate().map(|(number, &(views, channels, height, width))| {
+            let form = RawForm { channels, height, width, dtype, layout };
+            let name = if named { format!("{stem}{number}") } else { String::new() };
+            GroupForm { name, views, form }
+        }).collect();
+        let all = made.groups.iter().map(|group| group.views).sum();
+        made.encoding = encoding;
+        made.labels = labels;
+        made.parameters = parameters;
+        made.latents = (latent > 0).then_some([all, latent]);
+        made
     }
 }

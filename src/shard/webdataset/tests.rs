@@ -10,8 +10,8 @@ use super::write::Writer;
 use super::{WebDatasetReader, WebDatasetRecords};
 use crate::codec::{Encoding, Form, Picture};
 use crate::error::{Error, Kind, Result};
-use crate::recipe::{Dtype, Layout};
-use crate::shard::samples::{Sample, form};
+use crate::recipe::Dtype;
+use crate::shard::samples::{Sample, form, forms};
 use crate::shard::{GroupForm, MappedFile, Records, ShardForm, ShardReader as _};
 
 /// A shard of these samples.
@@ -125,39 +125,9 @@ fn a_group_whose_name_is_a_path_is_refused() {
     assert!(error.summary().contains("KEY.latent.npy"), "{error}");
 }
 
-fn encodings() -> impl Strategy<Value = Encoding> {
-    let jpeg = Encoding::Jpeg { quality: 90 };
-    prop::sample::select(vec![Encoding::Raw, Encoding::Png, Encoding::WebP, jpeg])
-}
-
-prop_compose! {
-    fn forms()(
-        encoding in encodings(),
-        views in prop::collection::vec((1_usize..4, 1_usize..5, 1_usize..9, 1_usize..9), 1..3),
-        dtype in prop::sample::select(vec![Dtype::U8, Dtype::F16, Dtype::F32]),
-        layout in prop::sample::select(vec![Layout::Nchw, Layout::Nhwc]),
-        latent in 0_usize..4,
-        (labels, parameters) in any::<(bool, bool)>(),
-    ) -> ShardForm {
-        let mut made = form(1, [1, 1, 1]);
-        let named = views.len() > 1;
-        made.groups = views.iter().enumerate().map(|(number, &(views, channels, height, width))| {
-            let form = crate::codec::RawForm { channels, height, width, dtype, layout };
-            let name = if named { format!("group{number}") } else { String::new() };
-            GroupForm { name, views, form }
-        }).collect();
-        let all = made.groups.iter().map(|group| group.views).sum();
-        made.encoding = encoding;
-        made.labels = labels;
-        made.parameters = parameters;
-        made.latents = (latent > 0).then_some([all, latent]);
-        made
-    }
-}
-
 proptest! {
     #[test]
-    fn samples_read_back_whatever_their_form(form in forms(), first in any::<u32>(), count in 0_u64..5) {
+    fn samples_read_back_whatever_their_form(form in forms(4, "group"), first in any::<u32>(), count in 0_u64..5) {
         let samples = u64::from(first)..u64::from(first) + count;
         let bytes = shard(&form, samples.clone());
         let reader = open(&bytes, &form, samples.clone()).unwrap();
