@@ -25,7 +25,7 @@ impl<'a> Opened<'a> {
             Form::WebP => Self::WebP(Box::new(webp::Opened::new(picture.bytes)?)),
             Form::Raw(form) => {
                 raw::check(picture.bytes, &form)?;
-                Self::Raw([form.channels, form.height, form.width])
+                Self::Raw(form.planes())
             }
         })
     }

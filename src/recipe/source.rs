@@ -142,6 +142,15 @@ impl SourceRecipe {
         }
     }
 
+    /// Whether images are delivered as they are stored: nothing is asked of them but that they are
+    /// read.
+    #[must_use]
+    pub fn is_as_stored(&self) -> bool {
+        let reading = &self.source.reading;
+        let plain = Reading { on_bad: reading.on_bad, ..Reading::default() };
+        *reading == plain && self.views.is_none() && self.output.is_none()
+    }
+
     /// Where the images are.
     #[must_use]
     pub fn path(&self) -> PathBuf {

@@ -110,7 +110,7 @@ impl Export {
         let made = stored_dataset(dataset, self.contents)?;
         let wanted = self.manifest_of(dataset, &made)?;
         let dataset = &made;
-        encode::check(&wanted.form)?;
+        wanted.form.check()?;
         wanted.format.check(&wanted)?;
         std::fs::create_dir_all(folder).map_err(|error| Error::io(folder, "make", error))?;
         let lock = Lock::take(folder, part)?;

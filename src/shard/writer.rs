@@ -24,6 +24,22 @@ pub struct ShardForm {
     pub parameters: bool,
 }
 
+impl ShardForm {
+    /// Whether the encoding can hold the images.
+    ///
+    /// # Errors
+    /// Those of [`Encoding::check`], naming the group where there are several.
+    pub fn check(&self) -> Result<()> {
+        for GroupForm { name, form, .. } in &self.groups {
+            self.encoding.check(form).map_err(|error| match name.as_str() {
+                "" => error,
+                name => error.at(format!("views \"{name}\"")),
+            })?;
+        }
+        Ok(())
+    }
+}
+
 /// One sample on its way into a shard.
 #[derive(Debug, Clone)]
 pub struct SampleRecord<'a> {

@@ -54,10 +54,8 @@ fn of_shards(recipe: &SourceRecipe, shards: Shards) -> Result<Dataset> {
     let SourceRecipe { name, seed, views, output, .. } = recipe;
     let reading = &recipe.source.reading;
     let manifest = shards.manifest();
-    let as_stored = *reading == Reading { on_bad: reading.on_bad, ..Reading::default() };
     let groups = manifest.form.groups.clone();
-    if as_stored && views.is_none() && output.is_none() && manifest.contents == Contents::Delivered
-    {
+    if recipe.is_as_stored() && manifest.contents == Contents::Delivered {
         let digest = match manifest.form.encoding.is_lossless() {
             true => manifest.dataset,
             false => recipe.digest(&Views::default(), &Output::default(), |h| shards.identify(h)),

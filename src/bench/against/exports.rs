@@ -88,7 +88,7 @@ impl Exports {
         self.export(KEPT[0].2, KEPT[0].3).manifest(dataset)?;
         for (folder, name, format, encoding) in KEPT {
             let export = self.export(format, encoding);
-            if let Err(error) = holds(&export, dataset) {
+            if let Err(error) = export.manifest(dataset)?.form.check() {
                 absent.push(Absent { name: name.to_owned(), why: error.summary() });
                 continue;
             }
@@ -124,12 +124,6 @@ impl Exports {
             ..Export::default()
         }
     }
-}
-
-/// Whether the encoding can hold what the dataset delivers.
-fn holds(export: &Export, dataset: &Dataset) -> Result<()> {
-    let form = export.manifest(dataset)?.form;
-    form.groups.iter().try_for_each(|group| form.encoding.check(&group.form))
 }
 
 /// Seconds that an image took. Of what an earlier run wrote nothing is known.

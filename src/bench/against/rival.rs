@@ -10,7 +10,7 @@ use crate::codec::Encoding;
 use crate::error::{Error, Result, ResultExt};
 use crate::load::{Dataset, Generated, Options};
 use crate::open::describe;
-use crate::recipe::{Described, Dtype, Notes, Reading, SourceRecipe};
+use crate::recipe::{Described, Dtype, Notes, SourceRecipe};
 use crate::shard::{Contents, Format, Manifest, Shards};
 
 /// Where a contender's images come from.
@@ -76,28 +76,21 @@ impl Rival {
 }
 
 /// Has stored images brought to `image`, if need be. Says whether a map could deliver them.
-fn fit(recipe: &mut SourceRecipe, [channels, height, width]: [usize; 3]) -> Result<bool> {
+fn fit(recipe: &mut SourceRecipe, image: [usize; 3]) -> Result<bool> {
     let path = recipe.path();
     if Shards::is_there(&path) {
         let shards = Shards::open(&path)?;
         let Manifest { format, contents, form, .. } = shards.manifest();
-        let alike = form.groups.iter().all(|group| {
-            let form = group.form;
-            [form.channels, form.height, form.width] == [channels, height, width]
-        });
+        let alike = form.groups.iter().all(|group| group.form.planes() == image);
         // Floats have been normalised for someone: they are no pictures that could be resized.
         if alike || form.groups.iter().any(|group| group.form.dtype != Dtype::U8) {
-            let reading = Reading { on_bad: recipe.source.reading.on_bad, ..Reading::default() };
-            let as_stored = recipe.views.is_none()
-                && recipe.output.is_none()
-                && recipe.source.reading == reading;
-            return Ok(as_stored
+            return Ok(recipe.is_as_stored()
                 && *format == Format::Safetensors
                 && *contents == Contents::Delivered
                 && form.encoding == Encoding::Raw);
         }
     }
-    let reading = &mut recipe.source.reading;
+    let ([channels, height, width], reading) = (image, &mut recipe.source.reading);
     let side = |side: usize| u32::try_from(side).unwrap_or(u32::MAX);
     reading.size.get_or_insert([side(height), side(width)]);
     if channels == 1 || channels == 3 {

@@ -34,17 +34,6 @@ struct Parameters<'a> {
     views: &'a [PlannedView],
 }
 
-/// An error if images of this form cannot be encoded so.
-pub(super) fn check(form: &ShardForm) -> Result<()> {
-    for GroupForm { name, form: image, .. } in &form.groups {
-        form.encoding.check(image).map_err(|error| match name.as_str() {
-            "" => error,
-            name => error.at(format!("views \"{name}\"")),
-        })?;
-    }
-    Ok(())
-}
-
 /// Encodes all images of `batch`, and writes down what was drawn for them if that is wanted.
 pub(super) fn encode<'a>(
     dataset: &Dataset,
@@ -52,7 +41,7 @@ pub(super) fn encode<'a>(
     form: &'a ShardForm,
 ) -> Result<Encoded<'a>> {
     let views: usize = form.groups.iter().map(|group| group.views).sum();
-    let first = batch.positions().start;
+    let index = batch.index();
     let files = match form.encoding {
         Encoding::Raw => None,
         encoding => {
@@ -61,10 +50,12 @@ pub(super) fn encode<'a>(
                 let bytes = batch.groups()[group].view_bytes(sample, view);
                 let picture = Picture { bytes, form: Form::Raw(form.groups[group].form) };
                 let mut file = Vec::new();
-                encoding
-                    .encode(picture, &mut file)
-                    .map(|()| file)
-                    .map_err(|error| error.with_sample(first + sample as u64))
+                encoding.encode(picture, &mut file).map(|()| file).map_err(|error| {
+                    match index.get(sample) {
+                        Some(index) => error.with_sample(index),
+                        None => error,
+                    }
+                })
             };
             let all = (0..batch.len() * views).into_par_iter().with_min_len(8);
             Some(all.map(one).collect::<Result<Vec<_>>>()?)
@@ -73,9 +64,10 @@ pub(super) fn encode<'a>(
     let parameters = match form.parameters {
         false => None,
         true => {
-            let samples = (0..batch.len()).into_par_iter().with_min_len(8);
-            let one = |i: usize| parameters(dataset, first + i as u64);
-            Some(samples.map(one).collect::<Result<Vec<_>>>()?)
+            let samples: Vec<u64> = index.iter().collect();
+            let one = |index: u64| parameters(dataset, index);
+            let all = samples.into_par_iter().with_min_len(8);
+            Some(all.map(one).collect::<Result<Vec<_>>>()?)
         }
     };
     Ok(Encoded { batch, form, files, parameters, views })

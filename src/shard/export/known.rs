@@ -43,13 +43,9 @@ impl Work {
             let name = manifest.part.map_or_else(|| MANIFEST.to_owned(), Part::manifest);
             check_same(manifest, wanted).at(|| folder.join(name).display().to_string())?;
         }
-        let settled = base.as_ref().map_or_else(Known::new, |base| usable(folder, base, &cut));
-        let mut known = settled.clone();
-        for manifest in &parts {
-            for (number, shard) in usable(folder, manifest, &cut) {
-                known.entry(number).or_insert(shard);
-            }
-        }
+        let settled = known(folder, &base, &cut);
+        let mut known = known(folder, &parts, &cut);
+        known.extend(settled.clone());
         let missing: Vec<u64> = cut.numbers().filter(|n| !settled.contains_key(n)).collect();
         let dealt = part(&missing, rank.rank, rank.world_size);
         let (there, todo): (Vec<u64>, Vec<u64>) =
@@ -108,12 +104,7 @@ impl Work {
 pub(super) fn merge(folder: &Path, wanted: &Manifest, rank: Part) -> Result<Manifest> {
     let cut = wanted.cut();
     let (base, parts) = manifests(folder)?;
-    let mut known = Known::new();
-    for manifest in base.iter().chain(&parts) {
-        for (number, shard) in usable(folder, manifest, &cut) {
-            known.entry(number).or_insert(shard);
-        }
-    }
+    let known = known(folder, base.iter().chain(&parts), &cut);
     let whole = Manifest { part: None, shards: known.into_values().collect(), ..wanted.clone() };
     if !whole.is_complete() {
         return Ok(whole);
@@ -166,6 +157,17 @@ fn read(path: &Path) -> Result<Option<Manifest>> {
             read => read.map(Some),
         },
     }
+}
+
+/// The shards of some manifests that are usable; of several under one number, the first.
+fn known<'m>(folder: &Path, manifests: impl IntoIterator<Item = &'m Manifest>, cut: &Cut) -> Known {
+    let mut known = Known::new();
+    for manifest in manifests {
+        for (number, shard) in usable(folder, manifest, cut) {
+            known.entry(number).or_insert(shard);
+        }
+    }
+    known
 }
 
 /// The shards of a manifest that are among those wanted, and of which the file is there.

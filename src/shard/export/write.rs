@@ -51,10 +51,7 @@ impl Writing<'_> {
     ) -> Result<Written> {
         let cut = own.cut();
         let len = |samples: Range<u64>| samples.end - samples.start;
-        let before: u64 = match self.part.world_size {
-            1 => own.there(),
-            _ => own.shards.iter().map(|shard| shard.count).sum(),
-        };
+        let before = own.there();
         let left: u64 = todo.iter().map(|number| len(cut.samples_of(*number))).sum();
         let mut progress = Progress { samples: before, of: before + left, images: 0, bytes: 0 };
         watch(&progress);

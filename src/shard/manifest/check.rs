@@ -55,7 +55,7 @@ fn form(form: &ShardForm) -> Result<()> {
     for GroupForm { name, form, .. } in groups {
         let bytes = form.checked_len().filter(|len| (1..=MAX_IMAGE_BYTES).contains(len));
         if bytes.is_none() || !(1..=4).contains(&form.channels) {
-            let [c, h, w] = [form.channels, form.height, form.width];
+            let [c, h, w] = form.planes();
             return Err(wrong(format!("images of {c} × {h} × {w} cannot be"))
                 .at(format!("group \"{name}\"")));
         }
