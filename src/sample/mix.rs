@@ -17,7 +17,8 @@ pub struct Mixture {
     real: u64,
     /// How many real images there are.
     images: u64,
-    seed: u64,
+    /// What the orders of real images are drawn from.
+    orders: Stream,
     places: Stream,
 }
 
@@ -39,7 +40,8 @@ impl Mixture {
             .help("make generator.block larger, or the ratio less extreme"));
         }
         let places = Stream::new(recipe.seed, "mix places");
-        Ok(Self { block, real, images, seed: recipe.seed, places })
+        let orders = Order::stream(recipe.seed);
+        Ok(Self { block, real, images, orders, places })
     }
 
     /// Real samples in every block of so many.
@@ -56,7 +58,7 @@ impl Mixture {
         let rank = self.rank(block, index % self.block)?;
         // The index fits 63 bits and there are fewer real samples than samples.
         let count = block * self.real + rank;
-        Some(Order::new(self.seed, count / self.images, self.images).get(count % self.images))
+        Some(Order::of(&self.orders, count / self.images, self.images).get(count % self.images))
     }
 
     /// Samples of the block that begins at `first` which are generated, counted in the block.

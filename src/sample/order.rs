@@ -25,8 +25,18 @@ impl Order {
     /// The order of `len` samples in `epoch`, for a seed.
     #[must_use]
     pub fn new(seed: u64, epoch: u64, len: u64) -> Self {
+        Self::of(&Self::stream(seed), epoch, len)
+    }
+
+    /// What orders are drawn from, for who needs many of one seed: it costs more than an order does.
+    pub(super) fn stream(seed: u64) -> Stream {
+        Stream::new(seed, "shuffle")
+    }
+
+    /// As [`Order::new`], for the seed of a stream.
+    pub(super) fn of(stream: &Stream, epoch: u64, len: u64) -> Self {
         let mut words = [0; 2 * ROUNDS];
-        Stream::new(seed, "shuffle").in_epoch(epoch).fill(len, 0, &mut words);
+        stream.in_epoch(epoch).fill(len, 0, &mut words);
         let key = |at: usize| u64::from(words[2 * at]) | u64::from(words[2 * at + 1]) << 32;
         // At least two bits, so that there are two halves.
         let bits = (u64::BITS - len.saturating_sub(1).leading_zeros()).max(2);
