@@ -15,16 +15,18 @@
 //!
 //! The second writes what it reads as safetensors shards of raw images.
 
+mod contender;
+
 use std::error::Error;
 use std::fs;
-use std::io::{BufRead, Write};
+use std::io::BufRead;
 use std::path::Path;
 use std::process::ExitCode;
-use std::time::Instant;
 
-use genset::load::{Batch, Loader, Options};
+use contender::{answer, next, option, required, stream};
+use genset::Dataset;
+use genset::load::{Batch, Options};
 use genset::shard::{Export, Shards};
-use genset::{Dataset, Result};
 use serde_json::{Value, json};
 
 fn main() -> ExitCode {
@@ -47,14 +49,14 @@ fn open() -> Result<Dataset, Box<dyn Error>> {
     let mut options = Options::default();
     // Shards have the size that they were written with, and can then be read as they lie.
     if !Shards::is_there(Path::new(&store)) {
-        let size = option("--size").ok_or("--size")?;
+        let size = required("--size")?;
         options.settings = vec![format!("source.size={size}"), "source.channels=3".into()];
     }
     Ok(Dataset::open_with(store, options)?)
 }
 
 fn serve() -> Result<(), Box<dyn Error>> {
-    let number = |name| Ok::<usize, Box<dyn Error>>(option(name).ok_or(name)?.parse()?);
+    let number = |name| Ok::<usize, Box<dyn Error>>(required(name)?.parse()?);
     let (batch, workers) = (number("--batch")?, number("--workers")?.max(1));
     let dataset = open()?;
     let shuffle = flag("--shuffle").then_some(0);
@@ -75,25 +77,6 @@ fn serve() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Delivers for about so long, from the end of one batch to the end of another. Their number is
-/// a multiple of the workers', as batches of workers that go in step come together.
-fn stream(loader: &mut Loader, workers: usize, seconds: f64) -> Result<Value> {
-    next(loader)?;
-    let begun = Instant::now();
-    let mut images = 0;
-    while begun.elapsed().as_secs_f64() < seconds {
-        for _ in 0..workers {
-            let batch = next(loader)?;
-            images += batch.len() * batch.images().shape()[1];
-        }
-    }
-    Ok(json!({"images": images, "seconds": begun.elapsed().as_secs_f64()}))
-}
-
-fn next(loader: &mut Loader) -> Result<Batch> {
-    loader.next().expect("a loader over endlessly many epochs")
-}
-
 fn write(batch: &Batch, folder: &Path) -> std::io::Result<Value> {
     fs::write(folder.join("label"), bytemuck::cast_slice(batch.labels().unwrap_or_default()))?;
     fs::write(folder.join("images"), batch.images().bytes())?;
@@ -107,18 +90,6 @@ fn write_shards(folder: &Path) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// The value that follows `name` on the command line.
-fn option(name: &str) -> Option<String> {
-    let words: Vec<String> = std::env::args().collect();
-    words.windows(2).find(|pair| pair[0] == name).map(|pair| pair[1].clone())
-}
-
 fn flag(name: &str) -> bool {
     std::env::args().any(|word| word == name)
-}
-
-fn answer(content: &Value) -> std::io::Result<()> {
-    let mut out = std::io::stdout().lock();
-    writeln!(out, "{content}")?;
-    out.flush()
 }

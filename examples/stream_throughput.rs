@@ -14,14 +14,17 @@
 //! - `{"ceiling": S}` with `{"ceiling": R, "efficiency": E}`: the bare generator's images a second,
 //!   and the loader's by it.
 
+mod contender;
+
 use std::error::Error;
-use std::io::{BufRead, Write};
+use std::io::BufRead;
 use std::path::Path;
 use std::process::ExitCode;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use contender::{answer, next, option, options, required, stream};
 use genset::bench::{self, Settings};
-use genset::load::{Batch, Loader, LoaderBuilder, Options, Stop};
+use genset::load::{Batch, LoaderBuilder, Options, Stop};
 use genset::{Dataset, Result};
 use serde_json::{Value, json};
 
@@ -37,7 +40,7 @@ fn main() -> ExitCode {
 
 fn serve() -> Result<(), Box<dyn Error>> {
     let recipe = std::env::args().nth(1).ok_or("which recipe?")?;
-    let number = |name| Ok::<usize, Box<dyn Error>>(option(name).ok_or(name)?.parse()?);
+    let number = |name| Ok::<usize, Box<dyn Error>>(required(name)?.parse()?);
     let (batch, workers, threads) =
         (number("--batch")?, number("--workers")?, number("--threads")?);
     let options = Options {
@@ -78,25 +81,6 @@ fn serve() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Delivers for about so long, from the end of one batch to the end of another. Their number is
-/// a multiple of the workers', as batches of workers that go in step come together.
-fn stream(loader: &mut Loader, workers: usize, seconds: f64) -> Result<Value> {
-    next(loader)?;
-    let begun = Instant::now();
-    let mut images = 0;
-    while begun.elapsed().as_secs_f64() < seconds {
-        for _ in 0..workers {
-            let batch = next(loader)?;
-            images += batch.len() * batch.images().shape()[1];
-        }
-    }
-    Ok(json!({"images": images, "seconds": begun.elapsed().as_secs_f64()}))
-}
-
-fn next(loader: &mut Loader) -> Result<Batch> {
-    loader.next().expect("a loader over endlessly many epochs, or a batch that there is")
-}
-
 fn write(batch: &Batch, folder: &Path) -> std::io::Result<Value> {
     let latents = batch.latents().expect("they were asked for");
     let raw = bytemuck::cast_slice(latents.as_slice().expect("latents in one piece"));
@@ -104,22 +88,4 @@ fn write(batch: &Batch, folder: &Path) -> std::io::Result<Value> {
     std::fs::write(folder.join("label"), bytemuck::cast_slice(batch.labels().unwrap_or_default()))?;
     std::fs::write(folder.join("images"), batch.images().bytes())?;
     Ok(json!({"latent": latents.shape(), "images": batch.images().shape()}))
-}
-
-/// The values that follow `name` on the command line.
-fn options(name: &str) -> impl Iterator<Item = String> {
-    let words: Vec<String> = std::env::args().collect();
-    let pairs: Vec<_> =
-        words.windows(2).filter(|pair| pair[0] == name).map(<[_]>::to_vec).collect();
-    pairs.into_iter().map(|pair| pair[1].clone())
-}
-
-fn option(name: &str) -> Option<String> {
-    options(name).next()
-}
-
-fn answer(content: &Value) -> std::io::Result<()> {
-    let mut out = std::io::stdout().lock();
-    writeln!(out, "{content}")?;
-    out.flush()
 }

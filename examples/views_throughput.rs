@@ -9,10 +9,13 @@
 //! `{"batches": N}` with `{"seconds": …}`, and each `{"batches": N, "write": PATH}` after writing
 //! the batches there as raw `f32`. A thread writes batches of its own.
 
+mod contender;
+
 use std::error::Error;
 use std::io::{BufRead, Write};
 use std::time::Instant;
 
+use contender::{answer, required};
 use genset::generate::ImageFormat;
 use genset::recipe::{Axis, Dtype, Filter, Layout, Normalise, Output, PixelKind, PixelOp};
 use genset::runtime::TensorView;
@@ -64,11 +67,11 @@ impl Worker {
 
 fn main() -> Result<(), Box<dyn Error>> {
     let task = Task::new(
-        option("--channels")?.parse()?,
-        option("--size")?.parse()?,
-        std::fs::read(option("--images")?)?,
+        required("--channels")?.parse()?,
+        required("--size")?.parse()?,
+        std::fs::read(required("--images")?)?,
     )?;
-    let threads: usize = option("--threads")?.parse()?;
+    let threads: usize = required("--threads")?.parse()?;
     let mut workers: Vec<Worker> = (0..threads).map(|_| Worker::new(&task)).collect();
     let mut first = 0;
 
@@ -148,16 +151,4 @@ impl Task {
         let delivery = Delivery::of_canvas(sampler.image(0), &output)?;
         Ok(Self { images, format, sampler, delivery })
     }
-}
-
-/// The value that follows `name` on the command line.
-fn option(name: &str) -> Result<String, String> {
-    let mut args = std::env::args().skip_while(|arg| arg != name).skip(1);
-    args.next().ok_or_else(|| format!("{name} is missing"))
-}
-
-fn answer(content: &Value) -> std::io::Result<()> {
-    let mut out = std::io::stdout().lock();
-    writeln!(out, "{content}")?;
-    out.flush()
 }

@@ -29,8 +29,6 @@ images' files, which the system can take back, not at all.
 from __future__ import annotations
 
 import argparse
-import json
-import os
 import signal
 import subprocess
 import sys
@@ -38,6 +36,7 @@ import tempfile
 from pathlib import Path
 
 from collection import COLLECTIONS, Collection, Originals, new
+from command import add_options, parsed, say, write
 from likeness import Likeness
 from machine import ROOT, build_example, last_cores
 from processes import Absent, last_words
@@ -70,16 +69,8 @@ def main() -> None:
                 result = measure(course, entered, missing, likeness, fastest, arguments)
             results.append(result)
             print(as_text(result), flush=True)
-    if arguments.markdown:
-        print("\n" + as_markdown(results))
-    said = {key: getattr(arguments, key) for key in ("cores", "clock", "rounds", "seconds", "trial")}
-    document = as_json(results, said)
-    if arguments.json:
-        arguments.json.write_text(json.dumps(document, indent=1, ensure_ascii=False) + "\n")
-    if arguments.plot:
-        import plot
-
-        plot.draw(document, arguments.plot)
+    said = ("cores", "clock", "rounds", "seconds", "trial")
+    write(arguments, said, results, as_markdown, as_json)
 
 
 def parse() -> argparse.Namespace:
@@ -88,22 +79,9 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--orders", nargs="+", choices=ORDERS, default=list(ORDERS))
     parser.add_argument("--genset", nargs="*", choices=OURS, default=list(OURS), metavar="READER", help="default: all")
     parser.add_argument("--against", nargs="*", choices=READERS, default=list(READERS), help="default: all")
-    parser.add_argument("--cores", type=int, default=2)
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--seconds", type=float, default=1.0, help="that a round of one contender takes")
-    parser.add_argument("--clock", choices=["wall", "cpu"], default="wall", help="cpu: leave out what others took")
-    parser.add_argument("--trial", type=float, default=0.5, help="seconds for each setting of a contender")
     parser.add_argument("--folder", type=Path, default=ROOT / "target" / "peers" / "reading", help="to keep files in")
-    parser.add_argument("--ours", type=Path, help="the built example; default: cargo builds it")
-    parser.add_argument("--json", type=Path, help="write every round, the settings and the hardware here")
-    parser.add_argument("--plot", type=Path, metavar="SVG", help="draw it here; plot.py draws a --json file again")
-    parser.add_argument("--markdown", action="store_true", help="print everything as Markdown tables")
-    arguments = parser.parse_args()
-    available = len(os.sched_getaffinity(0))
-    if not 1 <= arguments.cores <= available:
-        parser.error(f"--cores {arguments.cores}, but there are {available}")
-    if arguments.rounds < 1:
-        parser.error("--rounds 0 measures nothing")
+    add_options(parser, seconds=1.0)
+    arguments = parsed(parser)
     return arguments
 
 
@@ -179,10 +157,6 @@ def measure(
         for one in ready:
             one.process.close()
     return result
-
-
-def say(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

@@ -10,13 +10,11 @@ from collection import BATCH, COLLECTIONS
 from machine import hardware
 from readers import CEILING, JPEG, PNG, RAW
 from reading_teams import Ready
-from results import cell, row
+from results import QUIET, cell, row
 from turns import Turn
 
 OURS = "genset"
 GROUPS = (RAW, JPEG, PNG)
-# Of the time on the cores; with more than this taken by others, the table says so.
-QUIET = 0.03
 
 
 @dataclass

@@ -14,14 +14,12 @@ It answers `{"versions": …}` when its first batch has come, and each
 from __future__ import annotations
 
 import argparse
-import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 
 from collection import BATCH, COLLECTIONS
-from processes import Requests
+from processes import Requests, stream
 from readers import READERS, Batch, Source
 
 
@@ -50,20 +48,7 @@ def main() -> None:
             labels.astype(np.int64).tofile(Path(request["write"]) / "label")
             requests.answer({"images": images.shape})
         else:
-            images, seconds = stream(batches, max(1, arguments.workers), request["seconds"])
-            requests.answer({"images": images, "seconds": seconds})
-
-
-def stream(batches: Iterator[Batch], step: int, seconds: float) -> tuple[int, float]:
-    """Takes batches for about so long, from the end of one to the end of another. Their number is
-    a multiple of `step`, as batches of workers that go in step come together."""
-    next(batches)
-    begun = time.perf_counter()
-    images = 0
-    while time.perf_counter() - begun < seconds:
-        for _ in range(step):
-            images += len(next(batches)[1])
-    return images, time.perf_counter() - begun
+            requests.answer(stream(lambda: len(next(batches)[1]), max(1, arguments.workers), request["seconds"]))
 
 
 def check(batch: Batch, form: tuple[int, ...]) -> None:

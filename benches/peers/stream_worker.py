@@ -14,8 +14,6 @@ The first batch that its DataLoader delivers is made of the inputs that genset l
 from __future__ import annotations
 
 import argparse
-import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +21,7 @@ import torch
 from torch.utils.data import DataLoader
 
 from generators import GENERATORS, VIEWS, Generator
-from processes import Requests
+from processes import Requests, stream
 from streams import STREAMS, Variant
 from streams.base import Batch, Batches
 
@@ -56,30 +54,21 @@ def main() -> None:
     first["images"].numpy().tofile(arguments.images)
     for _ in range(1, workers):
         next(batches)  # every worker makes that one
+
+    def take() -> int:
+        return next(batches)["images"].shape[0] * VIEWS
+
     requests.answer({"versions": dataset.versions()})
     for request in requests:
         if "vary" in request:
             rates = []
             for words in request["vary"]:
                 dataset.vary(Variant(**words))
-                images, seconds = stream(batches, 1, request["seconds"])
-                rates.append(images / seconds)
+                found = stream(take, 1, request["seconds"])
+                rates.append(found["images"] / found["seconds"])
             requests.answer({"rates": rates})
         else:
-            images, seconds = stream(batches, max(1, workers), request["seconds"])
-            requests.answer({"images": images, "seconds": seconds})
-
-
-def stream(batches: Iterator[Batch], step: int, seconds: float) -> tuple[int, float]:
-    """Takes batches for about so long, from the end of one to the end of another. Their number is
-    a multiple of `step`, as batches of workers that go in step come together."""
-    next(batches)
-    begun = time.perf_counter()
-    images = 0
-    while time.perf_counter() - begun < seconds:
-        for _ in range(step):
-            images += next(batches)["images"].shape[0] * VIEWS
-    return images, time.perf_counter() - begun
+            requests.answer(stream(take, max(1, workers), request["seconds"]))
 
 
 def check(batch: Batch, generator: Generator) -> None:

@@ -33,8 +33,6 @@ bare generator makes in a tight loop, as `genset bench` has it.
 from __future__ import annotations
 
 import argparse
-import json
-import os
 import signal
 import subprocess
 import sys
@@ -42,6 +40,7 @@ import tempfile
 from pathlib import Path
 
 from agreement import agree
+from command import add_options, parsed, say, write
 from entrants import Course, Entrant, Ready, ours, prepare, stream
 from generators import BUILT_IN, GENERATORS, title
 from machine import ROOT, build_example, last_cores
@@ -70,16 +69,8 @@ def main() -> None:
             result = measure(course, entrants, arguments)
         results.append(result)
         print(as_text(result), flush=True)
-    if arguments.markdown:
-        print("\n" + as_markdown(results))
-    said = {key: getattr(arguments, key) for key in ("cores", "clock", "rounds", "seconds", "trial", "set")}
-    document = as_json(results, said)
-    if arguments.json:
-        arguments.json.write_text(json.dumps(document, indent=1, ensure_ascii=False) + "\n")
-    if arguments.plot:
-        import plot
-
-        plot.draw(document, arguments.plot)
+    said = ("cores", "clock", "rounds", "seconds", "trial", "set")
+    write(arguments, said, results, as_markdown, as_json)
 
 
 def parse() -> argparse.Namespace:
@@ -88,24 +79,11 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--genset", nargs="+", default=OURS, metavar="SETTING", help=f"{ours.__doc__} Default: {OURS}")
     parser.add_argument("--against", nargs="*", choices=STREAMS, default=list(STREAMS), help="default: all")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="over genset's recipes")
-    parser.add_argument("--cores", type=int, default=2)
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--seconds", type=float, default=2.0, help="that a round of one contender takes")
-    parser.add_argument("--clock", choices=["wall", "cpu"], default="wall", help="cpu: leave out what others took")
-    parser.add_argument("--trial", type=float, default=0.5, help="seconds for each setting of a contender")
     parser.add_argument("--models", type=Path, default=ROOT / "target" / "peers", help="folder to keep generators in")
-    parser.add_argument("--ours", type=Path, help="the built example; default: cargo builds it")
-    parser.add_argument("--json", type=Path, help="write every round, the settings and the hardware here")
-    parser.add_argument("--plot", type=Path, metavar="SVG", help="draw it here; plot.py draws a --json file again")
-    parser.add_argument("--markdown", action="store_true", help="print all generators as Markdown tables")
-    arguments = parser.parse_args()
-    available = len(os.sched_getaffinity(0))
-    if not 1 <= arguments.cores <= available:
-        parser.error(f"--cores {arguments.cores}, but there are {available}")
+    add_options(parser, seconds=2.0)
+    arguments = parsed(parser)
     if not ours(arguments.genset[0]).exact:
         parser.error("--genset: the first one makes the images that all others are held against, and must be f32")
-    if arguments.rounds < 1:
-        parser.error("--rounds 0 measures nothing")
     return arguments
 
 
@@ -150,10 +128,6 @@ def measure(course: Course, entrants: list[Entrant], arguments: argparse.Namespa
         for one in ready:
             one.process.close()
     return result
-
-
-def say(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":
