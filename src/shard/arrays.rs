@@ -30,7 +30,7 @@ impl<'a> Pictures<'a> {
             let array = npy::parse(bytes)?;
             return Self::of_array(array.data, array.dtype, &array.shape);
         }
-        let form = image_form(bytes).ok_or_else(|| {
+        let form = Form::sniff(bytes).ok_or_else(|| {
             Error::new(Kind::Sample, "is no picture that is read")
                 .help("JPEG, PNG, WebP and NumPy files of uint8, float16 and float32 are")
         })?;
@@ -88,16 +88,6 @@ pub(crate) fn limited(pictures: usize) -> Result<usize> {
             .help("write each image of an array of many as a sample of its own"));
     }
     Ok(pictures)
-}
-
-/// What an image file is, by its first bytes.
-pub(crate) fn image_form(bytes: &[u8]) -> Option<Form> {
-    match bytes {
-        [0xff, 0xd8, 0xff, ..] => Some(Form::Jpeg),
-        [0x89, b'P', b'N', b'G', b'\r', b'\n', 0x1a, b'\n', ..] => Some(Form::Png),
-        [b'R', b'I', b'F', b'F', _, _, _, _, b'W', b'E', b'B', b'P', ..] => Some(Form::WebP),
-        _ => None,
-    }
 }
 
 /// Numbers that lie in a file, little-endian; as many as there is room for.

@@ -5,7 +5,7 @@
 use crate::codec::{Form, Picture, RawForm};
 use crate::error::{Error, Kind, Result};
 use crate::recipe::{Dtype, Layout};
-use crate::shard::arrays::{Pictures, image_form};
+use crate::shard::arrays::Pictures;
 
 /// Most axes that Streaming writes.
 const MAX_AXES: usize = 63;
@@ -90,7 +90,7 @@ impl Encoding {
     /// [`Kind::Sample`] if there are none.
     pub fn pictures<'a>(&self, column: &'a [u8]) -> Result<Shown<'a>> {
         match self {
-            Self::Image | Self::Bytes if image_form(column).is_some() => {
+            Self::Image | Self::Bytes if Form::sniff(column).is_some() => {
                 Pictures::read(column).map(Shown::Several)
             }
             Self::Image | Self::Bytes => {
