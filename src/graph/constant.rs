@@ -132,6 +132,11 @@ pub(super) fn int_attribute(node: &NodeProto, name: &str) -> Option<i64> {
     attribute(node, name)?.i
 }
 
+/// The number that `node` has under `name`.
+pub(super) fn float_attribute(node: &NodeProto, name: &str) -> Option<f32> {
+    attribute(node, name)?.f
+}
+
 /// Whether the values of `tensor` are here and few.
 fn is_readable(tensor: &TensorProto) -> bool {
     tensor.data_location != EXTERNAL && elements(&tensor.dims).is_ok_and(|n| n <= MAX_VALUES)

@@ -17,7 +17,9 @@ mod body;
 #[cfg(test)]
 mod build;
 mod check;
+pub(crate) mod compose;
 mod constant;
+mod differentiate;
 mod draft;
 mod epilogue;
 mod expose;
@@ -27,7 +29,9 @@ mod labels;
 mod linear;
 mod loadable;
 mod model;
+mod nodes;
 mod operators;
+mod parameters;
 mod proto;
 mod range;
 mod rewrite;
@@ -42,6 +46,7 @@ mod weights;
 mod wire;
 mod write;
 
+pub use differentiate::DIRECTION;
 pub use epilogue::{Delivered, Epilogue};
 pub use linear::{LinearLayer, LinearLayers};
 pub use loadable::Loadable;

@@ -1,6 +1,9 @@
 //! Tensors as plain bytes, to be kept and looked at again.
 
-use super::tensor::TensorView;
+use half::{bf16, f16};
+
+use super::tensor::{Tensor, TensorView};
+use crate::error::Result;
 use crate::graph::Element;
 
 impl<'a> TensorView<'a> {
@@ -35,6 +38,24 @@ impl<'a> TensorView<'a> {
             Element::I64 => cast(bytes).map(Self::I64),
             _ => None,
         }
+    }
+}
+
+impl Tensor {
+    /// The elements' bytes, in the machine's order, to write.
+    ///
+    /// # Errors
+    /// As [`Tensor::view`].
+    pub fn bytes_mut(&mut self) -> Result<&mut [u8]> {
+        Ok(match self.element() {
+            Element::F16 => bytemuck::cast_slice_mut(self.slice::<f16>()?),
+            Element::Bf16 => bytemuck::cast_slice_mut(self.slice::<bf16>()?),
+            Element::F64 => bytemuck::cast_slice_mut(self.slice::<f64>()?),
+            Element::U8 => self.slice::<u8>()?,
+            Element::I32 => bytemuck::cast_slice_mut(self.slice::<i32>()?),
+            Element::I64 => bytemuck::cast_slice_mut(self.slice::<i64>()?),
+            _ => bytemuck::cast_slice_mut(self.slice::<f32>()?),
+        })
     }
 }
 

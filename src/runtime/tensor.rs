@@ -139,6 +139,23 @@ impl Tensor {
         Ok(())
     }
 
+    /// Writes floats of double precision, converted to the element type, from element `offset` on.
+    ///
+    /// # Errors
+    /// As [`Tensor::view`].
+    ///
+    /// # Panics
+    /// If the values do not fit.
+    #[allow(clippy::cast_possible_truncation)]
+    pub fn write_doubles(&mut self, offset: usize, values: &[f64]) -> Result<()> {
+        if self.element == Element::F64 {
+            self.slice::<f64>()?[offset..][..values.len()].copy_from_slice(values);
+            return Ok(());
+        }
+        let values: Vec<f32> = values.iter().map(|value| *value as f32).collect();
+        self.write_floats(offset, &values)
+    }
+
     /// Writes integers, converted to the element type, from element `offset` on.
     ///
     /// # Errors
@@ -160,7 +177,7 @@ impl Tensor {
         Ok(())
     }
 
-    fn slice<T: ort::value::PrimitiveTensorElementType>(&mut self) -> Result<&mut [T]> {
+    pub(super) fn slice<T: ort::value::PrimitiveTensorElementType>(&mut self) -> Result<&mut [T]> {
         let tensor = self.value.try_extract_tensor_mut::<T>();
         tensor.map(|(_, data)| data).map_err(|e| failed(&e, "cannot write a tensor"))
     }

@@ -46,7 +46,11 @@ impl Model {
 
 /// Takes out of the main graph what its outputs do not need.
 pub(super) fn sweep(draft: &mut Draft) {
-    let graph = draft.graph_mut();
+    sweep_graph(draft.graph_mut());
+}
+
+/// The same of a graph that is put together anew.
+pub(in crate::graph) fn sweep_graph(graph: &mut GraphProto) {
     let (nodes, names) = needed(graph);
     let mut position = 0;
     graph.node.retain(|_| {

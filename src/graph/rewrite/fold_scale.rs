@@ -18,10 +18,10 @@
 
 use super::affine::{Affine, Place};
 use super::layer::Layer;
-use super::nodes::{float, int, node};
 use super::view::{View, input, ints, text};
 use crate::graph::constant::{attribute, int_attribute};
 use crate::graph::draft::Draft;
+use crate::graph::nodes::{float, int, node};
 use crate::graph::proto::NodeProto;
 
 /// No chain of such nodes is longer.

@@ -11,7 +11,6 @@ mod fix_input;
 mod fold_resize;
 mod fold_scale;
 mod layer;
-mod nodes;
 mod phases;
 mod pixel_product;
 mod polyphase;
@@ -31,6 +30,7 @@ use phases::Form;
 use polyphase::Weave;
 use view::View;
 
+pub(super) use dead::sweep_graph;
 pub use fix_input::InputValues;
 
 /// The oldest standard operators that are understood: later ones broadcast as these do.

@@ -17,9 +17,9 @@
 //! Offered for one group alone; of several, most of `M` would be zeros.
 
 use super::layer::Layer;
-use super::nodes::{int, node};
 use super::view::{View, input, ints};
 use crate::graph::draft::Draft;
+use crate::graph::nodes::{int, node};
 use crate::graph::proto::NodeProto;
 
 /// The matrix may be larger than the kernel by this factor: zeros that output padding adds.

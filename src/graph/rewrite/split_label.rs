@@ -10,10 +10,10 @@
 //! throughout, else one for each of the batch that `v` was made for. A generator whose label is fixed
 //! then multiplies by fewer weights, and joins nothing.
 
-use super::nodes::{float, int, node};
 use super::view::{View, input};
 use crate::graph::constant::{attribute, int_attribute};
 use crate::graph::draft::{Draft, Floats};
+use crate::graph::nodes::{float, int, node};
 use crate::graph::proto::NodeProto;
 
 struct Plan {

@@ -11,7 +11,7 @@ pub(super) const MAX_VALUES: usize = 64;
 
 /// A tensor as far as it is known.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub(super) struct Fact {
+pub(in crate::graph) struct Fact {
     pub element: Option<Element>,
     pub dims: Option<Vec<usize>>,
     /// Its elements row by row, if they are few and do not depend on what the model is fed.
@@ -20,7 +20,7 @@ pub(super) struct Fact {
 
 /// Elements of a tensor that are known.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) enum Values {
+pub(in crate::graph) enum Values {
     /// Of any integer type, or bools as 0 and 1.
     Ints(Vec<i64>),
     /// Of `f32`.

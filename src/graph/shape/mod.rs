@@ -24,8 +24,10 @@ mod window;
 
 use std::collections::HashMap;
 
-use self::fact::{Fact, Values};
+use self::call::Call;
+pub(super) use self::fact::{Fact, Values};
 use super::Model;
+use super::proto::NodeProto;
 use super::value::Element;
 use crate::error::{Result, ResultExt};
 
@@ -57,6 +59,18 @@ impl Shapes {
             Values::Floats(_) => None,
         }
     }
+}
+
+/// What `node` of operator set `opset` makes of inputs of which this is known.
+///
+/// # Errors
+/// As [`Model::shapes`], with the node.
+pub(super) fn of_node(
+    node: &NodeProto,
+    inputs: Vec<Option<&Fact>>,
+    opset: i64,
+) -> Result<Vec<Fact>> {
+    walk::made(&Call { node, inputs, opset })
 }
 
 impl Model {

@@ -41,20 +41,13 @@ pub(super) fn walk(model: &Model, inputs: &[(&str, Vec<usize>)]) -> Result<HashM
     let functions: HashSet<_> = functions.map(|f| (f.domain.as_str(), f.name.as_str())).collect();
     let opset = model.opset().unwrap_or(i64::MAX);
     for node in &graph.node {
-        let place = || NodeName::of(node);
         let inputs = node.input.iter().map(|name| match name.as_str() {
             "" => None,
             name => Some(facts.get(name).unwrap_or(&UNKNOWN)),
         });
         let call = Call { node, inputs: inputs.collect(), opset };
         let is_local = functions.contains(&(node.domain.as_str(), node.op_type.as_str()));
-        let mut made = if is_local { Vec::new() } else { infer(&call).at(place)? };
-        for fact in &made {
-            fact.check().at(place)?;
-        }
-        if !is_local {
-            values::find(&call, &mut made);
-        }
+        let mut made = if is_local { Vec::new() } else { self::made(&call)? };
         made.resize_with(node.output.len(), Fact::default);
         for (name, mut fact) in node.output.iter().zip(made) {
             if name.is_empty() {
@@ -69,6 +62,20 @@ pub(super) fn walk(model: &Model, inputs: &[(&str, Vec<usize>)]) -> Result<HashM
         }
     }
     Ok(facts)
+}
+
+/// The outputs of one node, with their values where those can be told.
+///
+/// # Errors
+/// As [`walk`], with the node.
+pub(super) fn made(call: &Call<'_>) -> Result<Vec<Fact>> {
+    let place = || NodeName::of(call.node);
+    let mut made = infer(call).at(place)?;
+    for fact in &made {
+        fact.check().at(place)?;
+    }
+    values::find(call, &mut made);
+    Ok(made)
 }
 
 /// An input that no node made, in a file whose nodes are in no order.

@@ -2,9 +2,9 @@
 
 use super::{Axis, Weave};
 use crate::graph::draft::Draft;
+use crate::graph::nodes::{int, list, node, text};
 use crate::graph::proto::NodeProto;
 use crate::graph::rewrite::layer::Kernel;
-use crate::graph::rewrite::nodes::{int, list, node, text};
 
 /// The sums of taps that make the kernel of one phase, `[out, inner, height, width]`.
 #[allow(clippy::cast_possible_truncation)]

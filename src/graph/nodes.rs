@@ -1,9 +1,11 @@
-//! Nodes that rewrites write.
+//! Nodes and attributes, put together.
+
+use bytes::Bytes;
 
 use crate::graph::proto::{AttributeProto, NodeProto};
 
 /// A standard node.
-pub(super) fn node(
+pub(in crate::graph) fn node(
     operator: &str,
     name: &str,
     input: &[&str],
@@ -21,23 +23,23 @@ pub(super) fn node(
 }
 
 /// An attribute that is a whole number.
-pub(super) fn int(name: &str, value: i64) -> AttributeProto {
+pub(in crate::graph) fn int(name: &str, value: i64) -> AttributeProto {
     AttributeProto { name: name.to_owned(), i: Some(value), r#type: 2, ..Default::default() }
 }
 
 /// An attribute that is a number.
-pub(super) fn float(name: &str, value: f32) -> AttributeProto {
+pub(in crate::graph) fn float(name: &str, value: f32) -> AttributeProto {
     AttributeProto { name: name.to_owned(), f: Some(value), r#type: 1, ..Default::default() }
 }
 
 /// An attribute that is a list of whole numbers.
-pub(super) fn list(name: &str, values: &[i64]) -> AttributeProto {
+pub(in crate::graph) fn list(name: &str, values: &[i64]) -> AttributeProto {
     let ints = values.to_vec();
     AttributeProto { name: name.to_owned(), ints, r#type: 7, ..Default::default() }
 }
 
 /// An attribute that is a text.
-pub(super) fn text(name: &str, value: &'static str) -> AttributeProto {
-    let s = Some(value.as_bytes().into());
+pub(in crate::graph) fn text(name: &str, value: &str) -> AttributeProto {
+    let s = Some(Bytes::copy_from_slice(value.as_bytes()));
     AttributeProto { name: name.to_owned(), s, r#type: 3, ..Default::default() }
 }

@@ -1,0 +1,268 @@
+//! A model's nodes copied into a graph that is being put together, with tensors of that graph in
+//! the place of its inputs and parameters.
+//!
+//! *Parameters* are what training changes: initializers of `f32` with more than one element that
+//! nodes read where they read weights, scales and offsets. Single numbers are constants of a
+//! formula. The running mean and variance of a `BatchNormalization` are its *statistics*: training
+//! does not differentiate them but moves them along.
+
+use std::collections::{HashMap, HashSet};
+
+use super::modernise::{Modern, modernise};
+use super::{Composer, Tensor};
+use crate::error::{Error, Kind, Result, ResultExt};
+use crate::graph::constant::{Constant, float_attribute, is_standard};
+use crate::graph::operators::NodeName;
+use crate::graph::proto::{EXTERNAL, GraphProto, NodeProto, TensorProto};
+use crate::graph::{Element, Model, external};
+
+/// An initializer that training changes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Parameter {
+    /// The initializer's name.
+    pub name: String,
+    /// Its sizes.
+    pub dims: Vec<usize>,
+    pub role: Role,
+}
+
+impl Parameter {
+    /// Whether the loss is differentiated by it.
+    pub fn is_trained(&self) -> bool {
+        self.role != Role::Statistic
+    }
+}
+
+/// What a parameter is to the nodes that read it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Role {
+    /// What inputs are multiplied by: a matrix, a kernel, an embedding.
+    Weight,
+    /// What is added, and what scales after a normalisation: weight decay leaves it alone.
+    Bias,
+    /// A running mean or variance.
+    Statistic,
+}
+
+/// How the statistics of one normalisation are to be moved along.
+#[derive(Debug, Clone)]
+pub(crate) struct Statistics {
+    /// The initializers of the running mean and the running variance.
+    pub names: [String; 2],
+    /// The mean of this batch and its variance, unbiased, one number a channel.
+    pub batch: [Tensor; 2],
+    /// The share of the old value that is kept.
+    pub momentum: f32,
+}
+
+/// What came of a model that was copied.
+#[derive(Debug, Clone)]
+pub(crate) struct Imported {
+    /// In the order of the model's outputs.
+    pub outputs: Vec<Tensor>,
+    /// In the order of its normalisations; none of a copy that does not train.
+    pub statistics: Vec<Statistics>,
+}
+
+impl Model {
+    /// What training would change in this model, in the order of its initializers.
+    pub(crate) fn trainable(&self) -> Vec<Parameter> {
+        let Some(graph) = &self.proto().graph else { return Vec::new() };
+        let roles = roles(graph);
+        let known = graph.initializer.iter().filter_map(|tensor| {
+            let dims: Vec<_> =
+                tensor.dims.iter().map(|&dim| usize::try_from(dim).unwrap_or(0)).collect();
+            let is_float = Element::from_onnx(tensor.data_type) == Element::F32;
+            let role = *roles.get(tensor.name.as_str())?;
+            let many = role == Role::Statistic || dims.iter().product::<usize>() > 1;
+            (is_float && many).then(|| Parameter { name: tensor.name.clone(), dims, role })
+        });
+        known.collect()
+    }
+}
+
+/// What each name is to the nodes that read it; the first of them decides.
+fn roles(graph: &GraphProto) -> HashMap<&str, Role> {
+    let mut roles = HashMap::new();
+    for node in graph.node.iter().filter(|node| is_standard(&node.domain)) {
+        for (position, name) in node.input.iter().enumerate() {
+            if let Some(role) = role(&node.op_type, position) {
+                roles.entry(name.as_str()).or_insert(role);
+            }
+        }
+    }
+    roles
+}
+
+fn role(operator: &str, position: usize) -> Option<Role> {
+    match (operator, position) {
+        ("BatchNormalization", 3 | 4) => Some(Role::Statistic),
+        (
+            "BatchNormalization"
+            | "LayerNormalization"
+            | "InstanceNormalization"
+            | "GroupNormalization"
+            | "RMSNormalization",
+            1 | 2,
+        ) => Some(Role::Bias),
+        ("Conv" | "ConvTranspose" | "Gemm", 2) => Some(Role::Bias),
+        ("Conv" | "ConvTranspose" | "Gemm" | "MatMul", 0 | 1) => Some(Role::Weight),
+        ("Gather", 0) => Some(Role::Weight),
+        // A position embedding is added, a layer's scale multiplied; both are left undecayed.
+        ("Add" | "Sub" | "Mul" | "Div" | "PRelu" | "Concat" | "Expand", _) => Some(Role::Bias),
+        // On their way to one of these.
+        ("Transpose" | "Reshape" | "Identity" | "Unsqueeze" | "Squeeze", 0) => Some(Role::Weight),
+        _ => None,
+    }
+}
+
+impl Composer {
+    /// Copies the nodes of `model`. `inputs` are in the order of its inputs; `parameters` by the
+    /// names of its initializers, the others stay constants. A copy that `trains` normalises by
+    /// the statistics of its batch.
+    ///
+    /// # Errors
+    /// [`Kind::Model`] with the node for operators that cannot be brought to this version of the
+    /// standard ones, sizes that are not known, local functions, and weights that are not there.
+    pub fn import(
+        &mut self,
+        model: &Model,
+        inputs: &[Tensor],
+        parameters: &HashMap<String, Tensor>,
+        trains: bool,
+    ) -> Result<Imported> {
+        self.copy(model, inputs, parameters, trains).at(|| model.name().to_owned())
+    }
+
+    fn copy(
+        &mut self,
+        model: &Model,
+        inputs: &[Tensor],
+        parameters: &HashMap<String, Tensor>,
+        trains: bool,
+    ) -> Result<Imported> {
+        let Some(graph) = &model.proto().graph else {
+            return Err(Error::new(Kind::Model, "has no graph"));
+        };
+        let opset = model.opset().unwrap_or(1);
+        let mut copy = Copy { model, names: HashMap::new(), statistics: Vec::new(), trains };
+        let names = model.inputs().iter().map(|input| input.name.as_str());
+        copy.names.extend(names.zip(inputs.iter().cloned()));
+        let read: HashSet<&str> =
+            graph.node.iter().flat_map(|node| &node.input).map(String::as_str).collect();
+        for tensor in graph.initializer.iter().filter(|tensor| read.contains(tensor.name.as_str()))
+        {
+            let known = match parameters.get(&tensor.name) {
+                Some(parameter) => parameter.clone(),
+                None => self.copied(model, tensor)?,
+            };
+            copy.names.insert(&tensor.name, known);
+        }
+        let outside = self.enter("");
+        for node in &graph.node {
+            self.enter(if node.name.is_empty() { &node.op_type } else { &node.name });
+            copy.node(self, node, opset).at(|| NodeName::of(node))?;
+        }
+        self.enter(&outside);
+        let outputs = graph.output.iter().map(|output| {
+            let made = copy.names.get(output.name.as_str()).cloned();
+            made.ok_or_else(|| Error::new(Kind::Model, format!("never makes `{}`", output.name)))
+        });
+        Ok(Imported { outputs: outputs.collect::<Result<_>>()?, statistics: copy.statistics })
+    }
+
+    /// A constant of `model` in this graph.
+    fn copied(&mut self, model: &Model, tensor: &TensorProto) -> Result<Tensor> {
+        let mut proto = match (tensor.data_location, model.path()) {
+            (EXTERNAL, Some(path)) => external::inside(tensor, path)?,
+            _ => tensor.clone(),
+        };
+        proto.name = self.fresh_in("", &format!("constant/{}", tensor.name));
+        Ok(self.initializer(proto))
+    }
+}
+
+struct Copy<'a> {
+    model: &'a Model,
+    /// By the model's names, what they are here.
+    names: HashMap<&'a str, Tensor>,
+    statistics: Vec<Statistics>,
+    trains: bool,
+}
+
+impl<'a> Copy<'a> {
+    fn node(&mut self, composer: &mut Composer, node: &'a NodeProto, opset: i64) -> Result<()> {
+        if let Some(constant) = Constant::of_node(node) {
+            let made = match constant {
+                Constant::Tensor(tensor) => composer.copied(self.model, tensor)?,
+                Constant::Float(value) => composer.floats(Element::F32, &[], &[f64::from(value)]),
+                Constant::Floats(values) => {
+                    let values: Vec<f64> = values.iter().copied().map(f64::from).collect();
+                    composer.floats(Element::F32, &[values.len()], &values)
+                }
+                Constant::Int(value) => composer.int_tensor(&[], &[value]),
+                Constant::Ints(values) => composer.ints(values),
+            };
+            self.names.insert(&node.output[0], made);
+            return Ok(());
+        }
+        let inputs = node.input.iter().map(|name| match name.as_str() {
+            "" => Ok(None),
+            name => self.names.get(name).cloned().map(Some).ok_or_else(|| {
+                Error::new(Kind::Model, format!("it reads `{name}`, which nothing makes"))
+            }),
+        });
+        let inputs = inputs.collect::<Result<Vec<_>>>()?;
+        let made = match (node.op_type.as_str(), &inputs[..]) {
+            // The running statistics alone need not be named in a copy that does not train.
+            ("BatchNormalization", [Some(x), Some(scale), Some(offset), Some(_), Some(_)])
+                if self.trains && is_standard(&node.domain) =>
+            {
+                let epsilon = float_attribute(node, "epsilon").unwrap_or(1e-5);
+                let (y, batch) = composer.batch_norm(x, scale, offset, epsilon)?;
+                self.statistics.push(Statistics {
+                    names: [node.input[3].clone(), node.input[4].clone()],
+                    batch,
+                    momentum: float_attribute(node, "momentum").unwrap_or(0.9),
+                });
+                vec![y]
+            }
+            _ => match modernise(composer, node, inputs, opset)? {
+                Modern::Made(made) => made,
+                Modern::Node { domain, operator, inputs, attributes, outputs } => {
+                    let inputs: Vec<_> = inputs.iter().map(Option::as_ref).collect();
+                    composer.add(domain, &operator, &inputs, attributes, outputs)?
+                }
+            },
+        };
+        let names = node.output.iter().map(String::as_str).zip(made);
+        self.names.extend(names.filter(|(name, _)| !name.is_empty()));
+        Ok(())
+    }
+}
+
+impl Composer {
+    /// Channels normalised by the mean and variance of this batch, then scaled and shifted; and
+    /// the mean and the unbiased variance (Ioffe and Szegedy 2015).
+    pub fn batch_norm(
+        &mut self,
+        x: &Tensor,
+        scale: &Tensor,
+        offset: &Tensor,
+        epsilon: f32,
+    ) -> Result<(Tensor, [Tensor; 2])> {
+        use super::Attribute::{Float, Int};
+        let channels = self.dims(x).get(1).copied().unwrap_or(1);
+        let zeros = vec![0.0; channels];
+        let none = self.floats(self.element(x), &[channels], &zeros);
+        // With momentum 0 the "running" outputs are those of this batch, the variance biased.
+        let attributes =
+            [Float("epsilon", epsilon), Float("momentum", 0.0), Int("training_mode", 1)];
+        let inputs = [Some(x), Some(scale), Some(offset), Some(&none), Some(&none)];
+        let made = self.ops("BatchNormalization", &inputs, &attributes, 3)?;
+        let [y, mean, variance] = &made[..] else { unreachable!("three were asked for") };
+        let each = self.count(x) / channels.max(1);
+        let unbiased = self.scale(variance, each as f64 / each.saturating_sub(1).max(1) as f64)?;
+        Ok((y.clone(), [mean.clone(), unbiased]))
+    }
+}
