@@ -6,8 +6,8 @@
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Kind, Result, ResultExt};
-use crate::graph::{Dim, Element, Model};
-use crate::runtime::{Runtime, Session, SessionOptions, Tensor};
+use crate::graph::Model;
+use crate::runtime::{ImageModel, Runtime, SessionOptions};
 
 /// More attributes than this are a mistake: an image output, or a wrong file.
 const MAX_SCORES: usize = 1024;
@@ -15,14 +15,10 @@ const MAX_SCORES: usize = 1024;
 /// A model that gives images scores.
 #[derive(Debug)]
 pub(super) struct Scorer {
-    session: Session,
+    model: ImageModel,
     path: PathBuf,
-    input: String,
-    element: Element,
-    /// `[channels, height, width]`.
-    image: [usize; 3],
-    /// Images a call takes, if the file fixes it.
-    batch: Option<usize>,
+    /// Values of an image.
+    image_len: usize,
     /// The outputs with the number of scores each gives.
     outputs: Vec<(String, usize)>,
 }
@@ -47,51 +43,20 @@ impl Scorer {
         runtime: &Runtime,
         options: &SessionOptions,
     ) -> Result<Self> {
-        let model = Model::read(path)?;
-        let [c, h, w] = image;
-        let [input] = model.inputs() else {
-            let message = format!("it has {} inputs, not one", model.inputs().len());
-            return Err(Error::new(Kind::Model, message)
-                .help("a scorer takes images, [N, C, H, W] floats in [0, 1], and nothing else"));
+        let file = Model::read(path)?;
+        let help = match file.inputs().len() {
+            1 => "put a Resize, Transpose or normalisation into the scorer itself",
+            _ => "a scorer takes images, [N, C, H, W] floats in [0, 1], and nothing else",
         };
-        let misfit = || {
-            Error::new(
-                Kind::Model,
-                format!("it takes {input}, and images are f32 [N, {c}, {h}, {w}]"),
-            )
-            .help("put a Resize, Transpose or normalisation into the scorer itself")
-        };
-        let floats =
-            matches!(input.element, Element::F32 | Element::F16 | Element::Bf16 | Element::F64);
-        let shape = input.shape.as_deref().unwrap_or_default();
-        let [batch, rest @ ..] = shape else { return Err(misfit()) };
-        let fits = |(dim, size): (&Dim, usize)| match dim {
-            Dim::Fixed(n) => *n == size as u64,
-            _ => true,
-        };
-        if !floats || rest.len() != 3 || !rest.iter().zip(image).all(fits) {
-            return Err(misfit());
-        }
-        let batch = match batch {
-            Dim::Fixed(0) => return Err(misfit()),
-            Dim::Fixed(n) => Some(usize::try_from(*n).unwrap_or(usize::MAX)),
-            _ => None,
-        };
-        let loadable = model.loadable()?;
-        let mut scorer = Self {
-            session: Session::open(runtime, (&loadable).into(), options)?,
-            path: path.to_path_buf(),
-            input: input.name.clone(),
-            element: input.element,
-            image,
-            batch,
-            outputs: Vec::new(),
-        };
+        let model =
+            ImageModel::open(&file, image, runtime, options).map_err(|error| error.help(help))?;
+        let image_len = image.iter().product();
+        let mut scorer = Self { model, path: path.to_path_buf(), image_len, outputs: Vec::new() };
         // Two unlike numbers of images tell a batch from scores that only happen to be as many.
-        let count = batch.unwrap_or(3);
-        let gray = vec![0.5; count * c * h * w];
-        for output in model.outputs() {
-            let shape = scorer.run(&gray, count, &output.name)?.shape().to_vec();
+        let count = scorer.model.batch().unwrap_or(3);
+        let gray = vec![0.5; count * image_len];
+        for output in file.outputs() {
+            let shape = scorer.model.run(&gray, count, &output.name)?.shape().to_vec();
             let scores = match shape[..] {
                 [n] if n == count => 1,
                 [n, k] if n == count && (1..=MAX_SCORES).contains(&k) => k,
@@ -123,9 +88,9 @@ impl Scorer {
 
     /// The scores of `images`, `[N, scores]`.
     pub fn score(&mut self, images: &[f32]) -> Result<Vec<f64>> {
-        let len: usize = self.image.iter().product();
+        let len = self.image_len;
         let count = images.len() / len;
-        let a_call = self.batch.unwrap_or(count).max(1);
+        let a_call = self.model.batch().unwrap_or(count).max(1);
         let width: usize = self.outputs.iter().map(|(_, scores)| scores).sum();
         let mut scores = vec![0.0; count * width];
         for first in (0..count).step_by(a_call) {
@@ -135,10 +100,9 @@ impl Scorer {
             call.resize(a_call * len, 0.0);
             let mut column = 0;
             for (output, k) in self.outputs.clone() {
-                let path = self.path.clone();
-                let values =
-                    self.run(&call, a_call, &output).and_then(|tensor| Ok(tensor.view()?.to_f32()));
-                let values = values.at(|| format!("scorer {}", path.display()))?;
+                let values = self.model.run(&call, a_call, &output);
+                let values = values.and_then(|tensor| Ok(tensor.view()?.to_f32()));
+                let values = values.at(|| format!("scorer {}", self.path.display()))?;
                 for (row, values) in values.chunks(k).take(rows).enumerate() {
                     for (i, value) in values.iter().enumerate() {
                         scores[(first + row) * width + column + i] = f64::from(*value);
@@ -148,13 +112,6 @@ impl Scorer {
             }
         }
         Ok(scores)
-    }
-
-    fn run(&mut self, images: &[f32], count: usize, output: &str) -> Result<Tensor> {
-        let [c, h, w] = self.image;
-        let mut tensor = Tensor::new(self.element, &[count, c, h, w])?;
-        tensor.write_floats(0, images)?;
-        self.session.run_once(&[(&self.input, &tensor)], output)
     }
 }
 

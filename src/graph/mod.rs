@@ -10,9 +10,11 @@
 //! and `external` hold it to its word. `body` then finds every node wherever it is nested, and
 //! `operators`, `range`, `labels` and `linear` each answer one question about them; `shape` tells how
 //! large every tensor is. `draft` holds a model that is being edited, `scope` sees to its names and
-//! `write` to its bytes; `expose` makes a model with one output more. `save` writes files, `loadable`
+//! `write` to its bytes; `expose` makes a model with one output more, `annotate` one with other
+//! metadata (`encoder_input`: what values an encoder expects), `initialise` one that is untrained. `save` writes files, `loadable`
 //! is what a runtime is given. `README.md` beside this file has the whole way.
 
+mod annotate;
 mod body;
 #[cfg(test)]
 mod build;
@@ -21,10 +23,12 @@ pub(crate) mod compose;
 mod constant;
 mod differentiate;
 mod draft;
+mod encoder_input;
 mod epilogue;
 mod expose;
 mod external;
 mod flow;
+mod initialise;
 mod labels;
 mod linear;
 mod loadable;
@@ -47,7 +51,9 @@ mod wire;
 mod write;
 
 pub use differentiate::DIRECTION;
+pub use encoder_input::EncoderInput;
 pub use epilogue::{Delivered, Epilogue};
+pub use initialise::Initialised;
 pub use linear::{LinearLayer, LinearLayers};
 pub use loadable::Loadable;
 pub use model::Model;

@@ -21,6 +21,7 @@ mod cache;
 mod child;
 mod engines;
 mod entry;
+mod image_model;
 mod install;
 mod library;
 mod locate;
@@ -40,6 +41,7 @@ mod session;
 mod tensor;
 
 pub use cache::cache_folder;
+pub use image_model::ImageModel;
 pub use install::{install, installed};
 pub use locate::{Candidate, Origin, Search, Verdict, candidates};
 pub use open::Runtime;

@@ -274,7 +274,7 @@ fn port(outlet: &ort::value::Outlet) -> Port {
 }
 
 fn run_failed(message: &str) -> Error {
-    Error::new(Kind::Model, format!("the generator failed to run: {}", one_line(message)))
+    Error::new(Kind::Model, format!("the model failed to run: {}", one_line(message)))
 }
 
 /// The runtime's messages carry source paths and stack traces; the first line is the reason, and

@@ -43,5 +43,6 @@ pub use order::Order;
 pub use pixel::PixelSampler;
 pub use plan::Sampler;
 pub(crate) use plan::rows_of_views;
+pub(crate) use random::Stream as RandomWords;
 pub use step::{Fill, Step};
 pub use walk::{MAX_WALK_BYTES, MAX_WALK_STEPS, WALK_FORMAT, Walks};

@@ -12,7 +12,7 @@ const CONTEXT: &str = "genset sample streams v1";
 
 /// The random words of one purpose.
 #[derive(Debug, Clone)]
-pub(super) struct Stream {
+pub(crate) struct Stream {
     key: [u32; 2],
 }
 
