@@ -49,6 +49,7 @@
 //! | [`open`] | what a path is: recipe, shards or images, and the dataset that it makes |
 //! | `metrics` | a loader's statistics for Prometheus (feature `metrics`); uses `load`, nothing uses it but `cli` |
 //! | [`directions`] | directions in latent space: found, measured, written for steering |
+//! | [`evaluate`] | what an encoder is worth: linear and nearest-neighbour probes of its features |
 //! | [`bench`](mod@bench) | throughput against its ceiling, and against stored images; rewrites, sessions and threads that compete |
 
 pub mod bench;
@@ -58,6 +59,7 @@ pub mod cli;
 pub mod codec;
 pub mod directions;
 pub mod error;
+pub mod evaluate;
 pub mod generate;
 pub mod graph;
 pub mod load;

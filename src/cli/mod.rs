@@ -16,6 +16,7 @@ mod inspect_providers;
 mod inspect_rewrites;
 mod log;
 mod preview;
+mod probe;
 mod runtime;
 mod shell;
 mod tune;
@@ -61,6 +62,7 @@ enum Verb {
     Verify(verify::VerifyArgs),
     Bench(Box<bench::BenchArgs>),
     Tune(tune::TuneArgs),
+    Probe(Box<probe::ProbeArgs>),
     Runtime(runtime::RuntimeArgs),
     Completions(shell::CompletionsArgs),
     Man(shell::ManArgs),
@@ -98,6 +100,7 @@ fn dispatch(verb: Verb, json: bool) -> Result<ExitCode> {
         Verb::Export(args) => export::run(&args, json),
         Verb::Bench(args) => bench::run(&args, json),
         Verb::Tune(args) => tune::run(&args, json),
+        Verb::Probe(args) => probe::run(&args, json),
         Verb::Runtime(args) => runtime::run(args, json),
         Verb::Completions(args) => shell::completions(&args, &mut Cli::command(), json),
         Verb::Man(args) => shell::man(&args, Cli::command(), json),
