@@ -72,6 +72,7 @@ pub mod runtime;
 pub mod sample;
 pub mod shard;
 pub mod source;
+pub mod train;
 pub mod view;
 mod whole_file;
 

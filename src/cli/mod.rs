@@ -9,6 +9,7 @@ mod common;
 mod demo;
 mod digest;
 mod directions;
+mod encoder;
 mod export;
 mod inspect;
 mod inspect_precision;
@@ -19,6 +20,7 @@ mod preview;
 mod probe;
 mod runtime;
 mod shell;
+mod train;
 mod tune;
 mod verify;
 
@@ -62,6 +64,8 @@ enum Verb {
     Verify(verify::VerifyArgs),
     Bench(Box<bench::BenchArgs>),
     Tune(tune::TuneArgs),
+    Encoder(encoder::EncoderArgs),
+    Train(Box<train::TrainArgs>),
     Probe(Box<probe::ProbeArgs>),
     Runtime(runtime::RuntimeArgs),
     Completions(shell::CompletionsArgs),
@@ -100,6 +104,8 @@ fn dispatch(verb: Verb, json: bool) -> Result<ExitCode> {
         Verb::Export(args) => export::run(&args, json),
         Verb::Bench(args) => bench::run(&args, json),
         Verb::Tune(args) => tune::run(&args, json),
+        Verb::Encoder(args) => encoder::run(&args, json),
+        Verb::Train(args) => train::run(&args, json),
         Verb::Probe(args) => probe::run(&args, json),
         Verb::Runtime(args) => runtime::run(args, json),
         Verb::Completions(args) => shell::completions(&args, &mut Cli::command(), json),

@@ -231,17 +231,7 @@ fn drawn(tensor: &TensorProto, draw: Draw, seed: u64, name: &str) -> Result<Tens
     match draw {
         Draw::All(value) => (0..count).for_each(|_| push(&mut raw, tensor.data_type, value.into())),
         Draw::Uniform(bound) => {
-            let stream = RandomWords::new(seed, &format!("parameter {name}"));
-            let mut words = vec![0; CHUNK.min(count)];
-            for (chunk, first) in (0_u64..).zip((0..count).step_by(CHUNK)) {
-                let words = &mut words[..CHUNK.min(count - first)];
-                stream.fill(chunk, 0, words);
-                for &word in &*words {
-                    // The centre of the interval that a word stands for.
-                    let unit = (f64::from(word) + 0.5) / 4_294_967_296.0;
-                    push(&mut raw, tensor.data_type, bound * (2.0 * unit - 1.0));
-                }
-            }
+            uniform(seed, name, count, bound, |value| push(&mut raw, tensor.data_type, value));
         }
     }
     Ok(TensorProto {
@@ -252,6 +242,21 @@ fn drawn(tensor: &TensorProto, draw: Draw, seed: u64, name: &str) -> Result<Tens
         raw_data: Some(raw.into()),
         ..Default::default()
     })
+}
+
+/// Numbers in ±`bound` that seed and name decide alone.
+pub(crate) fn uniform(seed: u64, name: &str, count: usize, bound: f64, mut each: impl FnMut(f64)) {
+    let stream = RandomWords::new(seed, &format!("parameter {name}"));
+    let mut words = vec![0; CHUNK.min(count)];
+    for (chunk, first) in (0_u64..).zip((0..count).step_by(CHUNK)) {
+        let words = &mut words[..CHUNK.min(count - first)];
+        stream.fill(chunk, 0, words);
+        for &word in &*words {
+            // The centre of the interval that a word stands for.
+            let unit = (f64::from(word) + 0.5) / 4_294_967_296.0;
+            each(bound * (2.0 * unit - 1.0));
+        }
+    }
 }
 
 #[allow(clippy::cast_possible_truncation)]

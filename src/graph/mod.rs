@@ -54,6 +54,7 @@ pub use differentiate::DIRECTION;
 pub use encoder_input::EncoderInput;
 pub use epilogue::{Delivered, Epilogue};
 pub use initialise::Initialised;
+pub(crate) use initialise::uniform;
 pub use linear::{LinearLayer, LinearLayers};
 pub use loadable::Loadable;
 pub use model::Model;

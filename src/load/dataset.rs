@@ -12,7 +12,7 @@ use super::views::ViewAt;
 use crate::codec::RawForm;
 use crate::error::{Error, Kind, Result};
 use crate::generate::execution::{Edit, Rewrites};
-use crate::recipe::{Digest, OnBad, Output, Recipe, Views};
+use crate::recipe::{Digest, Normalise, OnBad, Output, Recipe, Views};
 use crate::sample::{BlockInputs, Plan, PlannedView};
 
 /// A dataset, generated or stored: what `ImageFolder` is to a folder.
@@ -231,6 +231,21 @@ impl Dataset {
             GroupForm { name: group.name.to_string(), views, form }
         };
         self.0.stream.groups.iter().map(form).collect()
+    }
+
+    /// What was done last to the intensities of each group of views, in the order of
+    /// [`Dataset::forms`]; `None` where nothing was. Floats that were stored as they are may have
+    /// been normalised before, which nobody knows.
+    #[must_use]
+    pub fn normalise(&self) -> Vec<Option<Normalise>> {
+        self.0.stream.groups.iter().map(|group| group.normalise.clone()).collect()
+    }
+
+    /// Whether several samples may be deliveries of one that was generated: the recipe has
+    /// `[cache]`. [`Batch::sources`] tells which.
+    #[must_use]
+    pub fn echoes(&self) -> bool {
+        self.0.stream.echo.factor() > 1
     }
 
     /// Whether samples have labels.

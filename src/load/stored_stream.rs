@@ -61,6 +61,7 @@ impl Stream {
                 format: format_of(group.views, group.form.planes(), &output),
                 delivery: Delivery::new(image, &output)?,
                 drawn: false,
+                normalise: None,
             })
         };
         let groups = store.groups().iter().map(format).collect::<Result<_>>()?;

@@ -235,6 +235,7 @@ pub(super) fn groups(
                 false => Delivery::new(image, &output)?,
             },
             drawn,
+            normalise: output.normalise.clone(),
         })
     };
     views.groups.iter().enumerate().map(one).collect()

@@ -19,6 +19,7 @@ use super::stream::Stream;
 use super::worker::bad_sample;
 use crate::error::{Error, Kind, Result};
 use crate::generate::ImageFormat;
+use crate::recipe::Normalise;
 use crate::runtime::TensorView;
 use crate::sample::Step;
 use crate::view::{BadValue, Canvas, Delivery};
@@ -32,6 +33,8 @@ pub(super) struct ViewGroup {
     pub delivery: Delivery,
     /// Whether its views go through pixel ops.
     pub drawn: bool,
+    /// What is done to intensities at last, as far as it is known.
+    pub normalise: Option<Normalise>,
 }
 
 /// A view, and which it is.

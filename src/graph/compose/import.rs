@@ -214,12 +214,13 @@ impl<'a> Copy<'a> {
         });
         let inputs = inputs.collect::<Result<Vec<_>>>()?;
         let made = match (node.op_type.as_str(), &inputs[..]) {
-            // The running statistics alone need not be named in a copy that does not train.
-            ("BatchNormalization", [Some(x), Some(scale), Some(offset), Some(_), Some(_)])
-                if self.trains && is_standard(&node.domain) =>
-            {
+            (
+                "BatchNormalization",
+                [Some(x), Some(scale), Some(offset), Some(mean), Some(variance)],
+            ) if self.trains && is_standard(&node.domain) => {
                 let epsilon = float_attribute(node, "epsilon").unwrap_or(1e-5);
-                let (y, batch) = composer.batch_norm(x, scale, offset, epsilon)?;
+                let (y, batch) =
+                    composer.batch_norm(x, [scale, offset], [mean, variance], epsilon)?;
                 self.statistics.push(Statistics {
                     names: [node.input[3].clone(), node.input[4].clone()],
                     batch,
@@ -243,22 +244,25 @@ impl<'a> Copy<'a> {
 
 impl Composer {
     /// Channels normalised by the mean and variance of this batch, then scaled and shifted; and
-    /// the mean and the unbiased variance (Ioffe and Szegedy 2015).
+    /// the mean and the unbiased variance (Ioffe and Szegedy 2015). `running` are the statistics so
+    /// far, which change nothing.
+    ///
+    /// # Errors
+    /// As [`Composer::op`].
     pub fn batch_norm(
         &mut self,
         x: &Tensor,
-        scale: &Tensor,
-        offset: &Tensor,
+        [scale, offset]: [&Tensor; 2],
+        running: [&Tensor; 2],
         epsilon: f32,
     ) -> Result<(Tensor, [Tensor; 2])> {
         use super::Attribute::{Float, Int};
         let channels = self.dims(x).get(1).copied().unwrap_or(1);
-        let zeros = vec![0.0; channels];
-        let none = self.floats(self.element(x), &[channels], &zeros);
-        // With momentum 0 the "running" outputs are those of this batch, the variance biased.
+        // With momentum 0 the "running" outputs are those of this batch, the variance biased. They
+        // may be written over the two inputs: one tensor for both would mix them up.
         let attributes =
             [Float("epsilon", epsilon), Float("momentum", 0.0), Int("training_mode", 1)];
-        let inputs = [Some(x), Some(scale), Some(offset), Some(&none), Some(&none)];
+        let inputs = [Some(x), Some(scale), Some(offset), Some(running[0]), Some(running[1])];
         let made = self.ops("BatchNormalization", &inputs, &attributes, 3)?;
         let [y, mean, variance] = &made[..] else { unreachable!("three were asked for") };
         let each = self.count(x) / channels.max(1);

@@ -286,6 +286,19 @@ impl Composer {
         tensor
     }
 
+    /// A constant of `f32` called `name`, which must be new.
+    pub fn named(&mut self, name: &str, dims: &[usize], values: &[f64]) -> Tensor {
+        #[allow(clippy::cast_possible_truncation)]
+        let raw: Vec<u8> = values.iter().flat_map(|value| (*value as f32).to_le_bytes()).collect();
+        self.initializer(TensorProto {
+            name: name.to_owned(),
+            dims: dims.iter().map(|&dim| dim as i64).collect(),
+            data_type: Element::F32.to_onnx(),
+            raw_data: Some(raw.into()),
+            ..Default::default()
+        })
+    }
+
     /// A constant as it is, under its own name, which must be new.
     pub(in crate::graph) fn initializer(&mut self, proto: TensorProto) -> Tensor {
         self.names.insert(proto.name.clone());
@@ -335,6 +348,28 @@ impl Composer {
             }
             number += 1;
         }
+    }
+
+    /// As [`Composer::finish`], for inputs and outputs of any first axis; with `any_size` also of
+    /// any image axes. Nothing in the graph may depend on those sizes.
+    ///
+    /// # Errors
+    /// As [`Composer::finish`].
+    pub fn finish_for_any_batch(mut self, name: &str, any_size: bool) -> Result<Model> {
+        const NAMES: [(usize, &str); 3] = [(0, "batch"), (2, "height"), (3, "width")];
+        let open = if any_size { &NAMES[..] } else { &NAMES[..1] };
+        for value in self.graph.input.iter_mut().chain(&mut self.graph.output) {
+            let tensor = value.r#type.as_mut().and_then(|kind| kind.value.as_mut());
+            let Some(TypeValue::Tensor(TensorType { shape: Some(shape), .. })) = tensor else {
+                continue;
+            };
+            for (axis, symbol) in open {
+                if let Some(dim) = shape.dim.get_mut(*axis) {
+                    dim.value = Some(DimensionValue::Param((*symbol).to_owned()));
+                }
+            }
+        }
+        self.finish(name)
     }
 
     /// The graph as a model called `name`, without what no output needs.

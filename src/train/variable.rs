@@ -1,0 +1,80 @@
+//! What a step reads and leaves changed: parameters, running statistics, the optimizer's state.
+
+use std::collections::HashMap;
+
+use crate::error::{Error, Kind, Result};
+use crate::graph::compose::Tensor;
+
+/// A tensor of `f32` that lives from step to step.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Variable {
+    /// The input of the step graph that it is fed to.
+    pub name: String,
+    pub dims: Vec<usize>,
+    pub role: Role,
+    pub initial: Initial,
+}
+
+/// What a variable is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Role {
+    /// A parameter that weight decay shrinks.
+    Weight,
+    /// A parameter that it leaves alone: biases, and scales and offsets of normalisations.
+    Offset,
+    /// Not differentiated: running means and variances, the optimizer's memory, slow copies.
+    State,
+}
+
+/// What a variable is before the first step.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Initial {
+    /// The encoder's initializer of that name.
+    Encoder,
+    /// Zeros.
+    Zeros,
+    /// Ones.
+    Ones,
+    /// Drawn uniformly from -`within` to `within`, by the run's seed and the variable's name.
+    Uniform {
+        /// The bound.
+        within: f64,
+    },
+    /// What another variable is.
+    Copy(String),
+}
+
+impl Variable {
+    pub fn weight(name: String, dims: Vec<usize>, initial: Initial) -> Self {
+        Self { name, dims, role: Role::Weight, initial }
+    }
+
+    pub fn offset(name: String, dims: Vec<usize>, initial: Initial) -> Self {
+        Self { name, dims, role: Role::Offset, initial }
+    }
+
+    pub fn statistic(name: String, dims: Vec<usize>, initial: Initial) -> Self {
+        Self { name, dims, role: Role::State, initial }
+    }
+
+    /// Whether the loss is differentiated by it.
+    pub fn is_parameter(&self) -> bool {
+        self.role != Role::State
+    }
+
+    pub fn len(&self) -> usize {
+        self.dims.iter().product()
+    }
+}
+
+/// The tensors that variables are in a graph that is being put together.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Variables(pub HashMap<String, Tensor>);
+
+impl Variables {
+    /// The tensor of the variable `name`.
+    pub fn get(&self, name: &str) -> Result<Tensor> {
+        let found = self.0.get(name).cloned();
+        found.ok_or_else(|| Error::new(Kind::Worker, format!("no variable is named `{name}`")))
+    }
+}
