@@ -9,7 +9,7 @@ use serde_json::json;
 use super::common::{ExecutionArgs, on_interrupt, print, print_json, thousands};
 use crate::error::Result;
 use crate::evaluate::{Probe, Regularisation};
-use crate::graph::Model;
+use crate::graph::{Model, Weights};
 use crate::load::{Dataset, LoaderBuilder, Options, Stop};
 use crate::recipe::Precision;
 use crate::runtime::{Runtime, SessionOptions};
@@ -112,6 +112,12 @@ pub(super) struct TrainArgs {
     /// MiB that batches under way may take
     #[arg(long, value_name = "MIB", default_value_t = 512, help_heading = "Loader")]
     memory: u64,
+    /// Steps in standard operators alone, without genset's own kernels for the CPU
+    #[arg(long, help_heading = "Run")]
+    standard_operators: bool,
+    /// Write one step as an ONNX model, and train nothing
+    #[arg(long, value_name = "FILE.onnx", help_heading = "Run")]
+    step_graph: Option<PathBuf>,
     #[command(flatten)]
     execution: ExecutionArgs,
 }
@@ -150,9 +156,14 @@ pub(super) fn run(args: &TrainArgs, json: bool) -> Result<()> {
         say: options.search.say,
         ..SessionOptions::default()
     };
+    if let Some(path) = &args.step_graph {
+        training.step_graph(&dataset, &encoder)?.write_to(path, Weights::Inside)?;
+        return if json { print_json(&json!({ "step_graph": path })) } else { Ok(()) };
+    }
     training.log_every = args.log_every;
     training.save_every = args.save_every;
     training.keep = args.keep;
+    training.own_kernels = !args.standard_operators;
     training.stop = stop.clone();
     training.loader = Box::new(|builder: LoaderBuilder| {
         let memory = args.memory.saturating_mul(1 << 20);

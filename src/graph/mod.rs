@@ -50,6 +50,10 @@ mod weights;
 mod wire;
 mod write;
 
+pub(crate) use compose::{
+    BATCH_NORM, BATCH_NORM_GRADIENT, CONV_IMAGE_GRADIENT, CONV_WEIGHT_GRADIENT, OWN_DOMAIN,
+    RELU_GRADIENT,
+};
 pub use differentiate::DIRECTION;
 pub use encoder_input::EncoderInput;
 pub use epilogue::{Delivered, Epilogue};

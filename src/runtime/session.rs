@@ -9,6 +9,7 @@ use ort::session::{IoBinding, SessionInputValue};
 
 use super::append::append;
 use super::engines::Engines;
+use super::operator::{self, Operator};
 use super::options::ProviderOption;
 use super::placement::{self, Placement};
 use super::precision::{check_environment, check_precision};
@@ -53,6 +54,8 @@ pub struct SessionOptions {
     pub provider_options: Vec<ProviderOption>,
     /// Whether [`Session::placements`] is asked for: the runtime keeps no record otherwise.
     pub placements: bool,
+    /// Operators of genset's own that the model may hold; they run on the CPU.
+    pub(crate) operators: &'static [Operator],
     /// Is told what takes long, such as the building of an engine, a line at a time.
     pub say: fn(&str),
 }
@@ -66,6 +69,7 @@ impl Default for SessionOptions {
             dimensions: Vec::new(),
             provider_options: Vec::new(),
             placements: false,
+            operators: &[],
             say: |_| {},
         }
     }
@@ -114,6 +118,11 @@ impl Session {
         let builder =
             builder(runtime, options).map_err(|e| failed(&e, "cannot set session options"))?;
         let mut builder = append(runtime, builder, options, engines.as_ref())?;
+        if !options.operators.is_empty() {
+            builder = builder
+                .with_operators(operator::domain(options.operators)?)
+                .map_err(|e| failed(&e, "cannot set session options"))?;
+        }
         if let ModelSource::Beside(Loadable { folder: Some(folder), .. }) = model {
             let path = folder.to_str().ok_or_else(|| {
                 let message = format!("{} is not written in UTF-8", folder.display());

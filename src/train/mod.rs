@@ -26,6 +26,7 @@ mod architecture;
 mod checkpoint;
 mod encoder;
 mod head;
+mod kernel;
 mod numbers;
 mod objective;
 mod optimizer;

@@ -13,13 +13,14 @@ use super::encoder::Encoder;
 use super::plot::plot;
 use super::record::{Line, Record};
 use super::settings::{Identity, Settings};
-use super::step::Design;
+use super::step::{Design, Part};
 use super::trainer::{Measured, Pace, Trainer};
 use super::variable::Initial;
 use crate::error::{Error, Kind, Result};
 use crate::graph::{EncoderInput, Model};
-use crate::load::{Batch, Dataset, Loader, LoaderBuilder, Stop};
-use crate::runtime::{Runtime, SessionOptions};
+use crate::load::{Batch, Dataset, GroupForm, Loader, LoaderBuilder, Stop};
+use crate::recipe::Precision;
+use crate::runtime::{Provider, Runtime, SessionOptions};
 use crate::whole_file::write_whole;
 
 /// Embeddings that are spread less than this point one way.
@@ -35,6 +36,9 @@ pub struct Training<'a> {
     pub session: SessionOptions,
     /// The ONNX Runtime that runs them.
     pub runtime: &'static Runtime,
+    /// Whether steps on the CPU use genset's own kernels, not standard operators alone. Changes low
+    /// bits. Default yes.
+    pub own_kernels: bool,
     /// Steps between lines of the record.
     pub log_every: u64,
     /// Steps between checkpoints.
@@ -100,6 +104,7 @@ impl<'a> Training<'a> {
             settings,
             session: SessionOptions::default(),
             runtime,
+            own_kernels: true,
             log_every: 10,
             save_every: 200,
             keep: 2,
@@ -134,28 +139,9 @@ impl<'a> Training<'a> {
         let identity = self.settings.identity(dataset, encoder);
         std::fs::create_dir_all(folder).map_err(|error| Error::io(folder, "create", error))?;
         self.describe(folder, &identity)?;
-        let started = match self.settings.restart {
-            true => encoder.initialised(self.settings.seed)?,
-            false => encoder.clone(),
-        };
+        let started = self.started(encoder)?;
         let groups = dataset.forms();
-        for group in &groups {
-            started.check_images(group.form.planes())?;
-        }
-        let design = Design {
-            encoder: &started,
-            groups: &groups,
-            input: applied,
-            batch: self.settings.batch,
-            objective: self.settings.objective,
-            head: self.settings.head.clone(),
-            optimizer: self.settings.optimizer,
-            clip: self.settings.clip,
-            classes: dataset.classes().len().max(classes_of(dataset)),
-            latent: dataset.latent_len(),
-            has_sources: dataset.echoes(),
-            accumulate: self.settings.accumulate,
-        };
+        let design = self.design(dataset, &started, &groups, applied)?;
         let mut trainer = Trainer::new(&design, self.runtime, &self.session, self.settings.seed)?;
         let mut progressed = Progressed { step: 0, loader: None };
         if let Some((_, path)) = checkpoint::all(folder)?.last() {
@@ -201,6 +187,61 @@ impl<'a> Training<'a> {
             step_seconds: times.get(times.len() / 2).copied().unwrap_or(f64::NAN),
             time,
             parameters: encoder.trained(),
+        })
+    }
+
+    /// One step of the run as an ONNX model: delivered images, labels and latents go in beside every
+    /// variable, the loss and the variables after the step come out. Variables come out as
+    /// `next/NAME`.
+    ///
+    /// # Errors
+    /// As [`Training::run`], for what can be told before it.
+    pub fn step_graph(&self, dataset: &Dataset, encoder: &Encoder) -> Result<Model> {
+        self.settings.check(dataset)?;
+        let (_, applied) = input_of(&self.settings, dataset, encoder)?;
+        let groups = dataset.forms();
+        let design = self.design(dataset, encoder, &groups, applied)?;
+        Ok(Design { own_kernels: false, ..design }.build(Part::Whole)?.model)
+    }
+
+    /// Genset's own kernels are for the CPU provider, and for `f32`.
+    fn own_kernels(&self) -> bool {
+        let on_cpu = self.session.providers.iter().all(|provider| *provider == Provider::Cpu);
+        self.own_kernels && on_cpu && self.session.precision == Precision::F32
+    }
+
+    /// The encoder as the first step has it.
+    fn started(&self, encoder: &Encoder) -> Result<Encoder> {
+        match self.settings.restart {
+            true => encoder.initialised(self.settings.seed),
+            false => Ok(encoder.clone()),
+        }
+    }
+
+    fn design<'d>(
+        &self,
+        dataset: &Dataset,
+        encoder: &'d Encoder,
+        groups: &'d [GroupForm],
+        input: Option<EncoderInput>,
+    ) -> Result<Design<'d>> {
+        for group in groups {
+            encoder.check_images(group.form.planes())?;
+        }
+        Ok(Design {
+            encoder,
+            groups,
+            input,
+            batch: self.settings.batch,
+            objective: self.settings.objective,
+            head: self.settings.head.clone(),
+            optimizer: self.settings.optimizer,
+            clip: self.settings.clip,
+            classes: dataset.classes().len().max(classes_of(dataset)),
+            latent: dataset.latent_len(),
+            has_sources: dataset.echoes(),
+            accumulate: self.settings.accumulate,
+            own_kernels: self.own_kernels(),
         })
     }
 

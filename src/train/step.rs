@@ -57,6 +57,8 @@ pub(super) struct Design<'a> {
     pub has_sources: bool,
     /// Batches whose gradients are summed before the parameters move.
     pub accumulate: u64,
+    /// Whether the session has genset's own kernels.
+    pub own_kernels: bool,
 }
 
 /// Which part of a step a graph is.
@@ -118,7 +120,7 @@ impl Design<'_> {
     /// # Errors
     /// Those of [`Composer::import`] and [`Composer::gradients`].
     pub fn build(&self, part: Part) -> Result<StepGraph> {
-        let mut c = Composer::new();
+        let mut c = if self.own_kernels { Composer::with_own() } else { Composer::new() };
         let delivered = self.groups.iter().map(|group| {
             let dims = images_dims(group, self.batch);
             c.input(&images_name(group), element(group.form.dtype), &dims)

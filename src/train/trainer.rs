@@ -5,6 +5,7 @@
 
 use std::collections::HashMap;
 
+use super::kernel::KERNELS;
 use super::step::{
     Design, KEEP, LABEL, LATENT, LOSS, NEXT, NORM, Part, RATE, SOURCE, SPREAD, STEP, images_dims,
     images_name,
@@ -77,6 +78,8 @@ impl Trainer {
             0 | 1 => vec![Part::Whole],
             _ => vec![Part::Gather, Part::Apply],
         };
+        let operators: &[_] = if design.own_kernels { &KERNELS } else { &[] };
+        let options = &SessionOptions { operators, ..options.clone() };
         let mut running = Vec::new();
         let mut variables = Vec::new();
         for part in parts {

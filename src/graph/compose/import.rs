@@ -9,7 +9,7 @@
 use std::collections::{HashMap, HashSet};
 
 use super::modernise::{Modern, modernise};
-use super::{Composer, Tensor};
+use super::{BATCH_NORM, Composer, Tensor};
 use crate::error::{Error, Kind, Result, ResultExt};
 use crate::graph::constant::{Constant, float_attribute, is_standard};
 use crate::graph::operators::NodeName;
@@ -258,6 +258,13 @@ impl Composer {
     ) -> Result<(Tensor, [Tensor; 2])> {
         use super::Attribute::{Float, Int};
         let channels = self.dims(x).get(1).copied().unwrap_or(1);
+        if self.may_own(x) {
+            let dims = [self.dims(x).to_vec(), vec![channels], vec![channels]];
+            let inputs = [x, scale, offset];
+            let made = self.own(BATCH_NORM, &inputs, &[Float("epsilon", epsilon)], &dims);
+            let unbiased = self.unbiased(x, &made[2])?;
+            return Ok((made[0].clone(), [made[1].clone(), unbiased]));
+        }
         // With momentum 0 the "running" outputs are those of this batch, the variance biased. They
         // may be written over the two inputs: one tensor for both would mix them up.
         let attributes =
@@ -265,8 +272,13 @@ impl Composer {
         let inputs = [Some(x), Some(scale), Some(offset), Some(running[0]), Some(running[1])];
         let made = self.ops("BatchNormalization", &inputs, &attributes, 3)?;
         let [y, mean, variance] = &made[..] else { unreachable!("three were asked for") };
-        let each = self.count(x) / channels.max(1);
-        let unbiased = self.scale(variance, each as f64 / each.saturating_sub(1).max(1) as f64)?;
+        let unbiased = self.unbiased(x, variance)?;
         Ok((y.clone(), [mean.clone(), unbiased]))
+    }
+
+    /// The variances of the channels of `x` as those of what they are drawn from.
+    fn unbiased(&mut self, x: &Tensor, variance: &Tensor) -> Result<Tensor> {
+        let each = self.count(x) / self.count(variance).max(1);
+        self.scale(variance, each as f64 / each.saturating_sub(1).max(1) as f64)
     }
 }

@@ -9,6 +9,7 @@ mod arithmetic;
 mod import;
 mod layout;
 mod modernise;
+mod own;
 mod tensor;
 
 use std::collections::{HashMap, HashSet};
@@ -16,6 +17,9 @@ use std::collections::{HashMap, HashSet};
 use prost::Message;
 
 pub(crate) use self::import::{Imported, Parameter, Role, Statistics};
+pub(crate) use self::own::{
+    BATCH_NORM, BATCH_NORM_GRADIENT, CONV_IMAGE_GRADIENT, CONV_WEIGHT_GRADIENT, RELU_GRADIENT,
+};
 pub(crate) use self::tensor::{Attribute, Tensor};
 use super::operators::NodeName;
 use super::proto::{
@@ -46,8 +50,11 @@ pub(crate) struct Composer {
     constants: HashMap<(i32, Vec<i64>, Vec<u8>), Tensor>,
     /// What the names of new nodes begin with.
     scope: String,
-    /// Whether a node of [`OWN_DOMAIN`] is in it.
+    /// Whether nodes of [`OWN_DOMAIN`] may be in it, and whether any is.
+    may_own: bool,
     has_own: bool,
+    /// By what goes into a `Relu` that alone reads it: what comes out.
+    pub(in crate::graph) rectified: HashMap<String, Tensor>,
 }
 
 impl Composer {
@@ -184,26 +191,6 @@ impl Composer {
         self.add("", operator, inputs, attributes, outputs)
     }
 
-    /// A node of [`OWN_DOMAIN`], whose outputs are of the given sizes and of the first input's type.
-    pub fn own(
-        &mut self,
-        operator: &str,
-        inputs: &[&Tensor],
-        attributes: &[Attribute<'_>],
-        outputs: &[Vec<usize>],
-    ) -> Vec<Tensor> {
-        self.has_own = true;
-        let element = self.element(inputs[0]);
-        let names: Vec<_> = outputs.iter().map(|_| self.fresh(operator)).collect();
-        let inputs = inputs.iter().map(|tensor| tensor.name().to_owned()).collect();
-        let attributes = attributes.iter().map(Attribute::to_proto).collect();
-        self.push(operator, OWN_DOMAIN, inputs, names.clone(), attributes);
-        let known = names.iter().zip(outputs);
-        known
-            .map(|(name, dims)| self.known(name, Fact::of(Some(element), Some(dims.clone()))))
-            .collect()
-    }
-
     pub(in crate::graph) fn add(
         &mut self,
         domain: &str,
@@ -324,6 +311,10 @@ impl Composer {
             attribute,
             ..Default::default()
         });
+    }
+
+    fn made(&mut self, name: &str, element: Element, dims: &[usize]) -> Tensor {
+        self.known(name, Fact::of(Some(element), Some(dims.to_vec())))
     }
 
     fn known(&mut self, name: &str, fact: Fact) -> Tensor {

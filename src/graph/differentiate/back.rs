@@ -3,7 +3,7 @@
 use std::ops::{Deref, DerefMut};
 
 use crate::error::{Error, Kind, Result};
-use crate::graph::compose::{Composer, Tensor};
+use crate::graph::compose::{BATCH_NORM, Composer, Tensor};
 use crate::graph::constant::{attribute, float_attribute, int_attribute};
 use crate::graph::proto::NodeProto;
 
@@ -102,6 +102,14 @@ impl Back<'_> {
             Error::new(Kind::Model, format!("its input {position} is computed as it runs"))
                 .help("export the encoder for images of a fixed size")
         })
+    }
+
+    /// Whether `x` is what genset's own batch normalisation makes, and only this node reads it.
+    pub fn is_normalised_for_this_alone(&self, x: &Tensor) -> bool {
+        let nodes = self.composer.nodes();
+        let is = |name: &String| name == x.name();
+        nodes.iter().any(|node| node.op_type == BATCH_NORM && node.output.first().is_some_and(is))
+            && nodes.iter().flat_map(|node| &node.input).filter(|name| is(name)).count() == 1
     }
 
     /// The only error of a node whose form has no rule.

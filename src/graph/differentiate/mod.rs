@@ -31,7 +31,7 @@ use std::collections::{HashMap, HashSet};
 
 use self::back::{Back, Gradients};
 pub use self::model::DIRECTION;
-use super::compose::{Composer, Tensor};
+use super::compose::{BATCH_NORM, Composer, Tensor};
 use super::operators::NodeName;
 use crate::error::{Error, Kind, Result, ResultExt};
 
@@ -114,6 +114,9 @@ const RULES: &[(&str, Rule)] = &[
     ("Unsqueeze", reshape::reshape),
     ("Where", binary::choose),
 ];
+
+/// Operators of genset's own with a rule.
+const OWN_RULES: &[(&str, Rule)] = &[(BATCH_NORM, norm::own)];
 
 /// Operators that are flat wherever they are smooth: nothing comes back through them.
 const FLAT: &[&str] = &[
@@ -198,8 +201,9 @@ impl Composer {
                 }
                 given.push(total.filter(|_| live.contains(name.as_str())));
             }
-            let rule = RULES.iter().find(|(operator, _)| *operator == node.op_type);
-            let (_, rule) = rule.filter(|_| node.domain.is_empty()).ok_or_else(|| {
+            let rules = if node.domain.is_empty() { RULES } else { OWN_RULES };
+            let rule = rules.iter().find(|(operator, _)| *operator == node.op_type);
+            let (_, rule) = rule.ok_or_else(|| {
                 let message = format!("`{}` cannot be differentiated", node.op_type);
                 Error::new(Kind::Model, message)
                     .at(NodeName::of(node))

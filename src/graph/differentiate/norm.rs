@@ -8,7 +8,7 @@
 use super::back::{Back, Gradients, only};
 use super::reduce::over;
 use crate::error::Result;
-use crate::graph::compose::Tensor;
+use crate::graph::compose::{Attribute, BATCH_NORM_GRADIENT, Tensor};
 
 /// One number a channel, as `[C, 1, …]`, to be stretched over `[N, C, …]` of rank `rank`.
 fn by_channel(back: &mut Back<'_>, per_channel: &Tensor, rank: usize) -> Result<Tensor> {
@@ -62,6 +62,23 @@ pub(super) fn batch(back: &mut Back<'_>) -> Gradients {
         dx = back.add2(&dx, &along)?;
     }
     Ok(vec![Some(dx), Some(d_scale), Some(d_offset)])
+}
+
+/// Genset's own, by the statistics of the batch, and through a ReLU behind it.
+pub(super) fn own(back: &mut Back<'_>) -> Gradients {
+    let (x, scale, g) = (back.input(0)?, back.input(1)?, back.gradient()?);
+    let (y, mean, variance) = (back.made(0)?, back.made(1)?, back.made(2)?);
+    let open = back.rectified.remove(y.name());
+    #[allow(clippy::cast_possible_truncation)]
+    let attributes = [
+        Attribute::Float("epsilon", back.float("epsilon", 1e-5) as f32),
+        Attribute::Ints("after_relu", &[open.is_some().into()]),
+    ];
+    let y = open.unwrap_or_else(|| g.clone());
+    let (dims, channels) = (back.sizes(&x), back.sizes(&scale));
+    let sizes = [dims, channels.clone(), channels];
+    let inputs = [&g, &y, &x, &scale, &mean, &variance];
+    Ok(back.own(BATCH_NORM_GRADIENT, &inputs, &attributes, &sizes).into_iter().map(Some).collect())
 }
 
 /// (h - mean h - x̂ · mean(h x̂)) / σ, with means over `axes`.

@@ -5,7 +5,7 @@
 
 use super::back::{Back, Gradients, only};
 use crate::error::Result;
-use crate::graph::compose::Tensor;
+use crate::graph::compose::{RELU_GRADIENT, Tensor};
 
 /// x, y, g.
 fn start(back: &Back<'_>) -> Result<(Tensor, Tensor, Tensor)> {
@@ -140,7 +140,16 @@ pub(super) fn softsign(back: &mut Back<'_>) -> Gradients {
 
 /// g where y > 0.
 pub(super) fn relu(back: &mut Back<'_>) -> Gradients {
-    let (_, y, g) = start(back)?;
+    let (x, y, g) = start(back)?;
+    if back.may_own(&g) {
+        if back.is_normalised_for_this_alone(&x) {
+            // The normalisation's own gradient leaves out what is not above 0.
+            back.rectified.insert(x.name().to_owned(), y);
+            return only(g);
+        }
+        let dims = back.sizes(&g);
+        return only(back.own(RELU_GRADIENT, &[&g, &y], &[], &[dims]).remove(0));
+    }
     let open = above(back, &y, 0.0)?;
     let zero = back.scalar(&g, 0.0);
     only(back.choose(&open, &g, &zero)?)

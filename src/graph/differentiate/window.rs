@@ -7,7 +7,7 @@
 
 use super::back::Back;
 use crate::error::Result;
-use crate::graph::compose::{Attribute, Tensor};
+use crate::graph::compose::{Attribute, CONV_IMAGE_GRADIENT, CONV_WEIGHT_GRADIENT, Tensor};
 
 /// How a window moves, axis by axis.
 #[derive(Debug, Clone)]
@@ -19,6 +19,29 @@ pub(super) struct Window {
     pub before: Vec<i64>,
     /// Behind it; negative for what no window reaches.
     pub after: Vec<i64>,
+    /// How long the image's axes are.
+    pub image: Vec<usize>,
+}
+
+/// A window as attributes of genset's own operators.
+pub(super) struct OwnAttributes {
+    sizes: (&'static str, Vec<i64>),
+    stride: Vec<i64>,
+    dilation: Vec<i64>,
+    before: Vec<i64>,
+    group: [i64; 1],
+}
+
+impl OwnAttributes {
+    pub fn list(&self) -> [Attribute<'_>; 5] {
+        [
+            Attribute::Ints(self.sizes.0, &self.sizes.1),
+            Attribute::Ints("strides", &self.stride),
+            Attribute::Ints("dilations", &self.dilation),
+            Attribute::Ints("before", &self.before),
+            Attribute::Ints("group", &self.group),
+        ]
+    }
 }
 
 impl Window {
@@ -46,7 +69,20 @@ impl Window {
             before.push(first);
             after.push(more - first);
         }
-        Self { kernel: kernel.to_vec(), stride, dilation, before, after }
+        Self { kernel: kernel.to_vec(), stride, dilation, before, after, image: image.to_vec() }
+    }
+
+    /// As attributes of genset's own operators, with the sizes of the image or of the kernel.
+    pub fn own_attributes(&self, sizes: (&'static str, &[usize]), groups: usize) -> OwnAttributes {
+        let ints =
+            |list: &[usize]| -> Vec<i64> { list.iter().map(|&value| value as i64).collect() };
+        OwnAttributes {
+            sizes: (sizes.0, ints(sizes.1)),
+            stride: ints(&self.stride),
+            dilation: ints(&self.dilation),
+            before: self.before.clone(),
+            group: [groups as i64],
+        }
     }
 
     /// Whether windows lie side by side and cover the image exactly.
@@ -108,6 +144,15 @@ pub(super) fn scattered(
 ) -> Result<Tensor> {
     let rank = window.kernel.len();
     let ints = |list: &[usize]| -> Vec<i64> { list.iter().map(|&value| value as i64).collect() };
+    if rank == 2 && back.may_own(g) {
+        let inside = back.sizes(weights)[1] * groups;
+        let image = window.image.clone();
+        let attributes = window.own_attributes(("image", &image), groups);
+        let dims = vec![back.sizes(g)[0], inside, image[0], image[1]];
+        return Ok(back
+            .own(CONV_IMAGE_GRADIENT, &[g, weights], &attributes.list(), &[dims])
+            .remove(0));
+    }
     let reach = |axis: usize| (window.dilation[axis] * (window.kernel[axis] - 1)) as i64;
     let fits = |pads: &[i64]| (0..rank).all(|axis| pads[axis] <= reach(axis));
     let dense = window.stride.iter().all(|&stride| stride == 1);
@@ -171,6 +216,12 @@ pub(super) fn correlated(
     let pixels: usize = places.iter().product();
     let b = back.sizes(image)[1];
     let (a_each, b_each) = (a / groups, b / groups);
+    if places.len() == 2 && back.may_own(at_places) {
+        let attributes = window.own_attributes(("kernel", &window.kernel), groups);
+        let dims = [&[a, b_each], &window.kernel[..]].concat();
+        let made = back.own(CONV_WEIGHT_GRADIENT, &[at_places, image], &attributes.list(), &[dims]);
+        return Ok(made[0].clone());
+    }
     let left = back.reshape(at_places, &[batch, groups, a_each, pixels])?;
     let framed = framed(back, image, window)?;
     let mut parts = Vec::new();
