@@ -16,7 +16,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 /// Every verb, and flags that its help must name.
-const VERBS: [(&str, &[&str]); 12] = [
+const VERBS: [(&str, &[&str]); 13] = [
     ("demo", &["--output <DIR>", "--ort <PATH>"]),
     (
         "inspect",

@@ -3,9 +3,7 @@
 use std::fmt::Write as _;
 use std::path::PathBuf;
 
-use super::common::{
-    EngineArgs, ThreadsArgs, on_interrupt, print, print_json, progress, thousands,
-};
+use super::common::{EngineArgs, on_interrupt, print, print_json, progress, thousands};
 use crate::error::Result;
 use crate::evaluate::{
     Accuracy, Difference, Outcome, Probe, Progress, Regularisation, Report, Step,
@@ -85,10 +83,11 @@ pub(super) struct ProbeArgs {
     /// MiB that the features of all images may take
     #[arg(long, value_name = "MIB", default_value_t = crate::evaluate::FEATURE_MEMORY >> 20)]
     memory: u64,
+    /// Threads inside one call of the encoder; may change low bits of the features
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..), help_heading = "Engine")]
+    threads: u16,
     #[command(flatten)]
     engine: EngineArgs,
-    #[command(flatten)]
-    threads: ThreadsArgs,
 }
 
 pub(super) fn run(args: &ProbeArgs, json: bool) -> Result<()> {
@@ -107,11 +106,11 @@ pub(super) fn run(args: &ProbeArgs, json: bool) -> Result<()> {
         memory: args.memory.saturating_mul(1 << 20),
     };
     let encoder = Model::read(&args.encoder)?;
-    let options = args.threads.over(args.engine.options());
-    // Threads are those of the encoder; a generator that makes images runs as it always does.
-    let open =
-        |path: &PathBuf| Dataset::open_with(path, Options { threads: None, ..options.clone() });
+    let options = args.engine.options();
+    let open = |path: &PathBuf| Dataset::open_with(path, options.clone());
     let (train, test) = (open(&args.train)?, open(&args.test)?);
+    // A generator that makes images runs as it always does.
+    let options = Options { threads: Some(args.threads.into()), ..options };
     let bar = progress(0, "");
     let mut told = None;
     let report = probe.run(&encoder, [&train, &test], &options, &stop, &mut |now: Progress| {

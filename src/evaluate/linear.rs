@@ -1,8 +1,8 @@
 //! The linear probe: how much regularisation, chosen without the test set, and the fit with it.
 //!
 //! A tenth of the training images, the same share of each class, is held out. From strong to weak,
-//! each fit begins where the last one ended (warm start), and the path ends when the held-out loss
-//! has risen twice. The strength that tells most of the held-out images is taken, the stronger of
+//! each fit begins where the last one ended (warm start), and the path ends when two steps in a row
+//! have not lowered the held-out loss by a hundredth. The strength that tells most of the held-out images is taken, the stronger of
 //! equal ones, and fitted to all.
 
 use ndarray::Array2;
@@ -22,8 +22,11 @@ pub const STRENGTHS: [f64; 13] =
 /// One in so many of each class is held out.
 const HELD_OUT: usize = 10;
 
-/// Rises of the held-out loss in a row that end the path.
-const RISES: usize = 2;
+/// Steps in a row that win nothing end the path: weaker fits take ever more passes.
+const IDLE: usize = 2;
+
+/// What a step must leave of the held-out loss to have won something.
+const WON: f64 = 0.99;
 
 /// For the choice: accuracy no longer changes long before.
 const ROUGH: Tolerance = Tolerance { gradient: 3e-3, calls: 200 };
@@ -124,19 +127,19 @@ fn choose(
     let rows = Rows { used: &used, ..rows };
     let held_out = used.iter().filter(|used| !**used).count();
     let (mut best, mut start) = (None::<(usize, usize, Vec<f64>)>, zeros);
-    let (mut tried, mut rises) = (Vec::<Tried>::new(), 0);
+    let (mut tried, mut idle) = (Vec::<Tried>::new(), 0);
     for (at, &l2) in STRENGTHS.iter().enumerate() {
         step(at, STRENGTHS.len() + 1);
         let found = minimise(|at| rows.objective(at, l2), start, ROUGH, stop)?;
         let Told { rows: of, correct, loss } = rows.held_out(&found.at);
         let (accuracy, loss) = (correct as f64 / of as f64, loss / of as f64);
-        let rose = tried.last().is_some_and(|last| loss > last.loss);
-        rises = if rose { rises + 1 } else { 0 };
+        let won = tried.last().is_none_or(|last| loss < WON * last.loss);
+        idle = if won { 0 } else { idle + 1 };
         tried.push(Tried { l2, accuracy, loss, passes: found.calls, converged: found.converged });
         if best.as_ref().is_none_or(|(most, ..)| correct > *most) {
             best = Some((correct, at, found.at.clone()));
         }
-        if rises == RISES {
+        if idle == IDLE {
             break;
         }
         start = found.at;
@@ -179,7 +182,7 @@ mod tests {
         assert_eq!((held(0), held(1), held(2)), (90, 10, 0));
         assert_eq!(split(&classes, 3, 7), used);
         assert_ne!(split(&classes, 3, 8), used);
-        assert_eq!(split(&[0, 1, 1], 2, 7)[0], true, "a class of one is fitted to");
+        assert!(split(&[0, 1, 1], 2, 7)[0], "a class of one is fitted to");
     }
 
     fn fitted(values: &Array2<f32>, classes: &[u32], count: usize, how: Regularisation) -> Fitted {

@@ -58,7 +58,7 @@ impl Rows<'_> {
             .map(|&start| {
                 let end = self.values.nrows().min(start + run);
                 let (mut loss, mut gradient) = (0.0, Array2::zeros((features, count)));
-                let mut sums = vec![0.0; count];
+                let (mut sums, mut shares) = (vec![0.0; count], vec![0.0; count]);
                 let mut scores = Array2::zeros((BLOCK, count));
                 for first in (start..end).step_by(BLOCK) {
                     let rows = first..end.min(first + BLOCK);
@@ -72,13 +72,14 @@ impl Rows<'_> {
                         }
                         let class = self.classes[row] as usize;
                         let scores = scores.as_slice_mut().expect("a row is contiguous");
-                        let log = log_of_sum(scores, intercepts);
+                        let log = softmax(scores, intercepts, &mut shares);
                         loss += log - f64::from(scores[class]) - intercepts[class];
-                        for (at, score) in scores.iter_mut().enumerate() {
-                            let p = libm::exp(f64::from(*score) + intercepts[at] - log);
-                            let residual = p - f64::from(u8::from(at == class));
-                            sums[at] += residual;
-                            *score = residual as f32;
+                        shares[class] -= 1.0;
+                        for ((score, sum), residual) in
+                            scores.iter_mut().zip(&mut sums).zip(&shares)
+                        {
+                            *sum += residual;
+                            *score = *residual as f32;
                         }
                     }
                     general_mat_mul(1.0, &block.t(), &scores, 1.0, &mut gradient);
@@ -137,7 +138,7 @@ pub(super) fn classify(
             let best =
                 (1..count).fold(0, |best, at| if score(at) > score(best) { at } else { best });
             let loss = classes.map_or(0.0, |classes| {
-                log_of_sum(scores, intercepts) - score(classes[row] as usize)
+                softmax(scores, intercepts, &mut vec![0.0; count]) - score(classes[row] as usize)
             });
             (u32::try_from(best).unwrap_or(u32::MAX), loss)
         };
@@ -152,11 +153,20 @@ fn weights(parameters: &[f64], features: usize, count: usize) -> Array2<f32> {
     weights.expect("parameters are weights and intercepts").mapv(|w| w as f32)
 }
 
-/// `log Σ exp(score + intercept)`.
-fn log_of_sum(scores: &[f32], intercepts: &[f64]) -> f64 {
-    let all = || scores.iter().zip(intercepts).map(|(score, bias)| f64::from(*score) + bias);
-    let most = all().fold(f64::NEG_INFINITY, f64::max);
-    most + libm::log(all().map(|score| libm::exp(score - most)).sum::<f64>())
+/// Fills `shares` with the probabilities of the classes, and gives `log Σ exp(score + intercept)`.
+fn softmax(scores: &[f32], intercepts: &[f64], shares: &mut [f64]) -> f64 {
+    let mut most = f64::NEG_INFINITY;
+    for ((share, score), intercept) in shares.iter_mut().zip(scores).zip(intercepts) {
+        *share = f64::from(*score) + intercept;
+        most = most.max(*share);
+    }
+    let mut sum = 0.0;
+    for share in shares.iter_mut() {
+        *share = libm::exp(*share - most);
+        sum += *share;
+    }
+    shares.iter_mut().for_each(|share| *share /= sum);
+    most + libm::log(sum)
 }
 
 #[cfg(test)]
