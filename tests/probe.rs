@@ -273,8 +273,9 @@ fn data_that_proves_nothing_is_refused() {
 
     let recipe = |name: &str, samples: &str| {
         let text = format!(
-            "name = \"{name}\"\nsamples = {samples}\n[generator]\nmodel = \"builtin:digits\"\n\
-             [views]\ncount = 1\n"
+            "name = \"{name}\"\nseed = {}\nsamples = {samples}\n[generator]\nmodel = \"builtin:digits\"\n\
+             [views]\ncount = 1\n",
+            name.len()
         );
         let path = other.path().join(format!("{name}.toml"));
         fs::write(&path, text).unwrap();
