@@ -38,7 +38,7 @@
 //! |---|---|
 //! | [`recipe`] | what the dataset is: TOML in, a checked recipe and its digest out |
 //! | [`sample`] | index to plan: counter-based random numbers, latents and their moves, walks, pools, classes, pixel steps, echoes |
-//! | [`graph`] | ONNX models as values: read, checked, asked, edited, written; shapes, rewrites, linear layers |
+//! | [`graph`] | ONNX models as values: read, checked, asked, edited, written; shapes, rewrites, linear layers; put together and differentiated |
 //! | [`runtime`] | ONNX Runtime: found or installed; providers, sessions and tensors |
 //! | [`generate`] | latents to images: contract, generator, doctor; how a graph is executed, and profiles |
 //! | [`view`] | images to views: crops, colour, blur, …; range, type, layout; contact sheets |
@@ -46,6 +46,7 @@
 //! | [`load`] | the pipeline: [`Dataset`], [`Loader`], [`Batch`]; several tensors a batch, echoes, statistics |
 //! | [`shard`] | to disk and back: safetensors, WebDataset, MDS; export, verify |
 //! | [`source`] | real data: image folders, tar, IDX, NumPy, CIFAR |
+//! | [`train`] | the encoder: losses, step graph, optimizer, schedule, checkpoints |
 //! | [`open`] | what a path is: recipe, shards or images, and the dataset that it makes |
 //! | `metrics` | a loader's statistics for Prometheus (feature `metrics`); uses `load`, nothing uses it but `cli` |
 //! | [`directions`] | directions in latent space: found, measured, written for steering |

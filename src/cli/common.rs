@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 
 use crate::error::{Error, Kind, Result};
 use crate::generate::execution::Rewrites;
+use crate::graph::EncoderInput;
 use crate::load::{Dataset, Images, Options, Stop};
 use crate::open::describe;
 use crate::recipe::{Described, Dtype, Layout, Output, PixelKind, Recipe, Views};
@@ -124,6 +125,47 @@ pub(super) fn for_eyes(mut recipe: Recipe) -> Recipe {
 fn without_normalise(views: &mut Views) {
     for group in &mut views.groups {
         group.pixel.retain(|op| !matches!(op.kind, PixelKind::Normalise(_)));
+    }
+}
+
+/// What values an encoder expects.
+#[derive(Debug, clap::Args)]
+pub(super) struct InputArgs {
+    /// The values of black and white that the encoder expects, such as -1,1 [default: as its
+    /// metadata `genset.input` says, or 0,1]
+    #[arg(long, value_name = "LOW,HIGH", value_delimiter = ',', num_args = 1, allow_negative_numbers = true, allow_hyphen_values = true, conflicts_with_all = ["mean", "std"])]
+    range: Option<Vec<f64>>,
+    /// The encoder expects (x - MEAN) / STD: a number for each channel or one for all, x from 0 to 1
+    #[arg(
+        long,
+        value_name = "MEAN",
+        value_delimiter = ',',
+        num_args = 1,
+        allow_hyphen_values = true,
+        requires = "std"
+    )]
+    mean: Option<Vec<f64>>,
+    /// See --mean
+    #[arg(long, value_name = "STD", value_delimiter = ',', num_args = 1, requires = "mean")]
+    std: Option<Vec<f64>>,
+}
+
+impl InputArgs {
+    /// What the flags say; `None` if they say nothing.
+    pub fn input(&self) -> Result<Option<EncoderInput>> {
+        match (&self.range, &self.mean, &self.std) {
+            (Some(range), ..) => match range[..] {
+                [low, high] => EncoderInput::range(low, high).map(Some),
+                _ => {
+                    let message = format!("--range has {} numbers, not two", range.len());
+                    Err(Error::new(Kind::Argument, message).help("such as --range -1,1"))
+                }
+            },
+            (None, Some(mean), Some(std)) => {
+                EncoderInput::normalise(mean.clone(), std.clone()).map(Some)
+            }
+            _ => Ok(None),
+        }
     }
 }
 

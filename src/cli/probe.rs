@@ -3,12 +3,12 @@
 use std::fmt::Write as _;
 use std::path::PathBuf;
 
-use super::common::{EngineArgs, on_interrupt, print, print_json, progress, thousands};
+use super::common::{EngineArgs, InputArgs, on_interrupt, print, print_json, progress, thousands};
 use crate::error::Result;
 use crate::evaluate::{
     Accuracy, Difference, Outcome, Probe, Progress, Regularisation, Report, Step,
 };
-use crate::graph::{EncoderInput, Model};
+use crate::graph::Model;
 use crate::load::{Dataset, Options};
 
 /// How well real classes can be told from an encoder's features
@@ -38,23 +38,8 @@ pub(super) struct ProbeArgs {
     /// The output that features are read from [default: the first]
     #[arg(long, value_name = "NAME")]
     output: Option<String>,
-    /// The values of black and white that the encoder expects, such as -1,1 [default: as its
-    /// metadata `genset.input` says, or 0,1]
-    #[arg(long, value_name = "LOW,HIGH", value_delimiter = ',', num_args = 1, allow_negative_numbers = true, allow_hyphen_values = true, conflicts_with_all = ["mean", "std"])]
-    range: Option<Vec<f64>>,
-    /// The encoder expects (x - MEAN) / STD: a number for each channel or one for all, x from 0 to 1
-    #[arg(
-        long,
-        value_name = "MEAN",
-        value_delimiter = ',',
-        num_args = 1,
-        allow_hyphen_values = true,
-        requires = "std"
-    )]
-    mean: Option<Vec<f64>>,
-    /// See --mean
-    #[arg(long, value_name = "STD", value_delimiter = ',', num_args = 1, requires = "mean")]
-    std: Option<Vec<f64>>,
+    #[command(flatten)]
+    input: InputArgs,
     /// Neighbours that vote
     #[arg(long, value_name = "N", default_value_t = crate::evaluate::NEIGHBOURS)]
     k: usize,
@@ -93,7 +78,7 @@ pub(super) struct ProbeArgs {
 pub(super) fn run(args: &ProbeArgs, json: bool) -> Result<()> {
     let stop = on_interrupt();
     let probe = Probe {
-        input: input(args)?,
+        input: args.input.input()?,
         output: args.output.clone(),
         linear: Some(args.l2.map_or(Regularisation::Chosen, Regularisation::Fixed)),
         neighbours: Some(args.k),
@@ -125,23 +110,6 @@ pub(super) fn run(args: &ProbeArgs, json: bool) -> Result<()> {
     bar.finish_and_clear();
     let report = report?;
     if json { print_json(&report) } else { print(&text(&report)) }
-}
-
-fn input(args: &ProbeArgs) -> Result<Option<EncoderInput>> {
-    use crate::error::{Error, Kind};
-    match (&args.range, &args.mean, &args.std) {
-        (Some(range), ..) => match range[..] {
-            [low, high] => EncoderInput::range(low, high).map(Some),
-            _ => {
-                let message = format!("--range has {} numbers, not two", range.len());
-                Err(Error::new(Kind::Argument, message).help("such as --range -1,1"))
-            }
-        },
-        (None, Some(mean), Some(std)) => {
-            EncoderInput::normalise(mean.clone(), std.clone()).map(Some)
-        }
-        _ => Ok(None),
-    }
 }
 
 fn name(step: Step) -> &'static str {

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
 
-use super::common::{ExecutionArgs, on_interrupt, print, print_json, thousands};
+use super::common::{ExecutionArgs, InputArgs, on_interrupt, print, print_json, thousands};
 use crate::error::Result;
 use crate::evaluate::{Probe, Regularisation};
 use crate::graph::{Model, Weights};
@@ -79,6 +79,8 @@ pub(super) struct TrainArgs {
     /// The encoder's output that features are read from [default: the first]
     #[arg(long = "features", value_name = "NAME", help_heading = "Learning")]
     features: Option<String>,
+    #[command(flatten)]
+    input: InputArgs,
     /// Labelled images that a linear probe learns from, on the way and at the end
     #[arg(long, value_name = "DATA", requires = "probe_test", help_heading = "Probe")]
     probe_train: Option<PathBuf>,
@@ -145,7 +147,7 @@ pub(super) fn run(args: &TrainArgs, json: bool) -> Result<()> {
     let dataset = args.execution.open(&args.recipe)?;
     let encoder = Encoder::read(&args.encoder, args.features.as_deref())?;
     let runtime = Runtime::open(&options.search)?;
-    let mut training = Training::new(settings(args), runtime);
+    let mut training = Training::new(settings(args)?, runtime);
     let cores = std::thread::available_parallelism().map_or(1, Into::into);
     let threads = args.step_threads.unwrap_or(cores);
     training.session = SessionOptions {
@@ -195,8 +197,8 @@ pub(super) fn run(args: &TrainArgs, json: bool) -> Result<()> {
     print(&summary(&trained))
 }
 
-fn settings(args: &TrainArgs) -> Settings {
-    Settings {
+fn settings(args: &TrainArgs) -> Result<Settings> {
+    Ok(Settings {
         objective: args.objective,
         head: args.head.clone(),
         optimizer: args.optimizer,
@@ -209,8 +211,8 @@ fn settings(args: &TrainArgs) -> Settings {
         clip: args.clip,
         seed: args.seed,
         restart: args.restart,
-        input: None,
-    }
+        input: args.input.input()?,
+    })
 }
 
 /// A linear probe of the features, as `genset probe` makes it.

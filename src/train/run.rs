@@ -14,7 +14,8 @@ use super::plot::plot;
 use super::record::{Line, Record};
 use super::settings::{Identity, Settings};
 use super::step::{Design, Part};
-use super::trainer::{Measured, Pace, Trainer};
+use super::stepper::{Measured, Stepper};
+use super::trainer::{Pace, Trainer};
 use super::variable::Initial;
 use crate::error::{Error, Kind, Result};
 use crate::graph::{EncoderInput, Model};
@@ -202,6 +203,26 @@ impl<'a> Training<'a> {
         let groups = dataset.forms();
         let design = self.design(dataset, encoder, &groups, applied)?;
         Ok(Design { own_kernels: false, ..design }.build(Part::Whole)?.model)
+    }
+
+    /// Steps to be made by hand, from the first on; nothing is written.
+    ///
+    /// # Errors
+    /// As [`Training::run`], for what can be told before it.
+    pub fn stepper(&self, dataset: &Dataset, encoder: &Encoder) -> Result<Stepper> {
+        self.settings.check(dataset)?;
+        let (input, applied) = input_of(&self.settings, dataset, encoder)?;
+        let started = self.started(encoder)?;
+        let groups = dataset.forms();
+        let design = self.design(dataset, &started, &groups, applied)?;
+        Ok(Stepper {
+            trainer: Trainer::new(&design, self.runtime, &self.session, self.settings.seed)?,
+            batch: self.settings.batch,
+            accumulate: self.settings.accumulate,
+            step: 0,
+            encoder: started,
+            input,
+        })
     }
 
     /// Genset's own kernels are for the CPU provider, and for `f32`.
@@ -496,7 +517,7 @@ fn classes_of(dataset: &Dataset) -> usize {
 }
 
 /// The encoder as it came, with the parameters and statistics that it has now.
-fn trained(encoder: &Encoder, trainer: &Trainer, input: &EncoderInput) -> Result<Model> {
+pub(super) fn trained(encoder: &Encoder, trainer: &Trainer, input: &EncoderInput) -> Result<Model> {
     let mut values = HashMap::new();
     for (place, variable) in trainer.variables().iter().enumerate() {
         if variable.initial == Initial::Encoder {

@@ -10,6 +10,7 @@ use super::step::{
     Design, KEEP, LABEL, LATENT, LOSS, NEXT, NORM, Part, RATE, SOURCE, SPREAD, STEP, images_dims,
     images_name,
 };
+use super::stepper::Measured;
 use super::values::element;
 use super::variable::{Initial, Variable};
 use crate::error::{Error, Kind, Result};
@@ -26,16 +27,6 @@ pub(super) struct Pace {
     pub rate: f64,
     /// The share of the slow copy that stays.
     pub keep: f64,
-}
-
-/// What a step says of itself.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Measured {
-    pub loss: f32,
-    /// The norm of all gradients together, before clipping.
-    pub norm: f32,
-    /// 1 if embeddings are spread over the sphere, 0 if they collapsed.
-    pub spread: f32,
 }
 
 /// Variables, and the sessions that change them.

@@ -18,7 +18,7 @@ use prost::Message;
 
 pub(crate) use self::import::{Imported, Parameter, Role, Statistics};
 pub(crate) use self::own::{
-    BATCH_NORM, BATCH_NORM_GRADIENT, CONV_IMAGE_GRADIENT, CONV_WEIGHT_GRADIENT, RELU_GRADIENT,
+    BATCH_NORM, BATCH_NORM_GRADIENT, CONV, CONV_IMAGE_GRADIENT, CONV_WEIGHT_GRADIENT, RELU_GRADIENT,
 };
 pub(crate) use self::tensor::{Attribute, Tensor};
 use super::operators::NodeName;
@@ -367,7 +367,10 @@ impl Composer {
     ///
     /// # Errors
     /// As [`Model::from_bytes`].
-    pub fn finish(self, name: &str) -> Result<Model> {
+    pub fn finish(mut self, name: &str) -> Result<Model> {
+        if self.may_own {
+            self.own_convolutions();
+        }
         let version = |domain: &str, version| OperatorSetIdProto { domain: domain.into(), version };
         let mut opset_import = vec![version("", OPSET)];
         if self.has_own {

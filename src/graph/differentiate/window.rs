@@ -25,7 +25,7 @@ pub(super) struct Window {
 
 /// A window as attributes of genset's own operators.
 pub(super) struct OwnAttributes {
-    sizes: (&'static str, Vec<i64>),
+    sizes: Vec<i64>,
     stride: Vec<i64>,
     dilation: Vec<i64>,
     before: Vec<i64>,
@@ -35,7 +35,7 @@ pub(super) struct OwnAttributes {
 impl OwnAttributes {
     pub fn list(&self) -> [Attribute<'_>; 5] {
         [
-            Attribute::Ints(self.sizes.0, &self.sizes.1),
+            Attribute::Ints("sizes", &self.sizes),
             Attribute::Ints("strides", &self.stride),
             Attribute::Ints("dilations", &self.dilation),
             Attribute::Ints("before", &self.before),
@@ -73,11 +73,11 @@ impl Window {
     }
 
     /// As attributes of genset's own operators, with the sizes of the image or of the kernel.
-    pub fn own_attributes(&self, sizes: (&'static str, &[usize]), groups: usize) -> OwnAttributes {
+    pub fn own_attributes(&self, sizes: &[usize], groups: usize) -> OwnAttributes {
         let ints =
             |list: &[usize]| -> Vec<i64> { list.iter().map(|&value| value as i64).collect() };
         OwnAttributes {
-            sizes: (sizes.0, ints(sizes.1)),
+            sizes: ints(sizes),
             stride: ints(&self.stride),
             dilation: ints(&self.dilation),
             before: self.before.clone(),
@@ -147,7 +147,7 @@ pub(super) fn scattered(
     if rank == 2 && back.may_own(g) {
         let inside = back.sizes(weights)[1] * groups;
         let image = window.image.clone();
-        let attributes = window.own_attributes(("image", &image), groups);
+        let attributes = window.own_attributes(&image, groups);
         let dims = vec![back.sizes(g)[0], inside, image[0], image[1]];
         return Ok(back
             .own(CONV_IMAGE_GRADIENT, &[g, weights], &attributes.list(), &[dims])
@@ -217,7 +217,7 @@ pub(super) fn correlated(
     let b = back.sizes(image)[1];
     let (a_each, b_each) = (a / groups, b / groups);
     if places.len() == 2 && back.may_own(at_places) {
-        let attributes = window.own_attributes(("kernel", &window.kernel), groups);
+        let attributes = window.own_attributes(&window.kernel, groups);
         let dims = [&[a, b_each], &window.kernel[..]].concat();
         let made = back.own(CONV_WEIGHT_GRADIENT, &[at_places, image], &attributes.list(), &[dims]);
         return Ok(made[0].clone());

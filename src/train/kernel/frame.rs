@@ -1,17 +1,18 @@
-//! How a convolution lies on its images, and images with zeros around them.
+//! How a convolution lies on its images, and images laid out so that it can read them as they lie.
 //!
-//! Everything here is about one image and one group: `[C, H, W]` inside, `[O, H', W']` outside.
-//! Framed, an image has rows of `width` and `height` of them, so that every window lies inside. At
-//! stride 1, what lies under one place of the kernel is then the framed image itself, read from
-//! another first element: no copy is needed for a product with it.
+//! Framed, images have zeros around them and are parted by the stride: every `stride`th pixel of
+//! every `stride`th row is one plane. What lies under one place of the kernel, window by window, is
+//! then a run of one plane, read from another first element: no product needs a copy of its own. Runs
+//! go on from one row to the next and from one image to the next; what lies between is multiplied by
+//! zeros, or never looked at.
 
-/// The sizes of a convolution, of one group of one image.
+/// The sizes of a convolution, of one group, and how many images are framed together.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Frame {
-    /// Channels of the image, and of what comes of it.
+    /// Channels of the images, and of what comes of them.
     pub inside: usize,
     pub outside: usize,
-    /// Height and width of the image, of what comes of it, and of the kernel.
+    /// Height and width of an image, of what comes of it, and of the kernel.
     pub image: [usize; 2],
     pub places: [usize; 2],
     pub kernel: [usize; 2],
@@ -19,178 +20,167 @@ pub(super) struct Frame {
     pub dilation: [usize; 2],
     /// Zeros before the first row and column.
     pub before: [usize; 2],
+    /// Images framed together.
+    pub many: usize,
 }
 
+/// Elements that framed images and what comes of them may have together: a mebibyte.
+const TOGETHER: usize = 1 << 18;
+
+/// Parts that all images should be divided into, at least, so that threads have something to do.
+const SPREAD: usize = 16;
+
 impl Frame {
+    /// The same for as many of `images` together as fit a cache.
+    pub fn for_images(self, images: usize) -> Self {
+        let one = self.phases() * self.plane() * self.inside + self.plane() * self.outside;
+        let many = (TOGETHER / one.max(1)).clamp(1, images.div_ceil(SPREAD).max(1));
+        Self { many, ..self }
+    }
+
+    /// The convolution that the gradient goes back through, where it is one: at stride 1, with no
+    /// more padding than the kernel reaches.
+    pub fn turned(&self) -> Option<Self> {
+        let reach = |axis: usize| (self.kernel[axis] - 1) * self.dilation[axis];
+        let before = [reach(0).checked_sub(self.before[0])?, reach(1).checked_sub(self.before[1])?];
+        (self.stride == [1, 1]).then_some(Self {
+            inside: self.outside,
+            outside: self.inside,
+            image: self.places,
+            places: self.image,
+            before,
+            ..*self
+        })
+    }
+
     /// Places of the kernel.
     pub fn taps(&self) -> usize {
         self.kernel[0] * self.kernel[1]
     }
 
-    /// Places of the windows.
-    pub fn windows(&self) -> usize {
-        self.places[0] * self.places[1]
+    fn phases(&self) -> usize {
+        self.stride[0] * self.stride[1]
     }
 
-    /// Height and width of a framed image.
-    pub fn framed(&self) -> [usize; 2] {
+    /// Height and width of one plane of one image.
+    fn plane_sizes(&self) -> [usize; 2] {
         let along = |axis: usize| {
-            (self.places[axis] - 1) * self.stride[axis]
-                + (self.kernel[axis] - 1) * self.dilation[axis]
-                + 1
+            let reach = (self.kernel[axis] - 1) * self.dilation[axis];
+            self.places[axis] + reach / self.stride[axis]
         };
         [along(0), along(1)]
     }
 
-    /// Elements of a framed image.
+    fn plane(&self) -> usize {
+        let [height, width] = self.plane_sizes();
+        height * width
+    }
+
+    /// Elements from one channel of the framed images to the next.
+    pub fn channel(&self) -> usize {
+        self.phases() * self.many * self.plane()
+    }
+
+    /// Elements of the framed images.
     pub fn framed_len(&self) -> usize {
-        let [height, width] = self.framed();
-        self.inside * height * width
+        self.inside * self.channel()
     }
 
-    /// Whether an image is framed as it is.
-    pub fn is_flush(&self) -> bool {
-        self.framed() == self.image && self.before == [0, 0]
+    /// Elements from one row of what comes of the images to the next.
+    pub fn wide(&self) -> usize {
+        self.many * self.plane()
     }
 
-    pub fn is_dense(&self) -> bool {
-        self.stride == [1, 1]
+    /// Elements of `images` images, from the first window to the last.
+    pub fn span(&self, images: usize) -> usize {
+        let [_, width] = self.plane_sizes();
+        (images - 1) * self.plane() + (self.places[0] - 1) * width + self.places[1]
     }
 
-    /// Elements between the first and the last window of a framed image at stride 1, those between
-    /// the rows counted too.
-    pub fn span(&self) -> usize {
-        (self.places[0] - 1) * self.framed()[1] + self.places[1]
-    }
-
-    /// The first element under place `tap` of the kernel.
+    /// Where what lies under place `tap` of the kernel begins, in a channel.
     pub fn offset(&self, tap: usize) -> usize {
-        let (row, column) = (tap / self.kernel[1], tap % self.kernel[1]);
-        row * self.dilation[0] * self.framed()[1] + column * self.dilation[1]
+        let at = [tap / self.kernel[1] * self.dilation[0], tap % self.kernel[1] * self.dilation[1]];
+        let phase = at[0] % self.stride[0] * self.stride[1] + at[1] % self.stride[1];
+        let [_, width] = self.plane_sizes();
+        phase * self.many * self.plane() + at[0] / self.stride[0] * width + at[1] / self.stride[1]
     }
 
-    /// Puts `image` into its frame.
-    pub fn put(&self, image: &[f32], framed: &mut [f32]) {
-        let [height, width] = self.framed();
-        framed.fill(0.0);
-        // A stride may leave over what no window reaches, at the end.
-        let rows = self.image[0].min(height - self.before[0].min(height));
-        let columns = self.image[1].min(width - self.before[1].min(width));
-        for channel in 0..self.inside {
-            for row in 0..rows {
-                let from = (channel * self.image[0] + row) * self.image[1];
-                let to = (channel * height + row + self.before[0]) * width + self.before[1];
-                framed[to..to + columns].copy_from_slice(&image[from..from + columns]);
-            }
-        }
-    }
-
-    /// Takes the image out of its frame.
-    pub fn take(&self, framed: &[f32], image: &mut [f32]) {
-        let [height, width] = self.framed();
-        let rows = self.image[0].min(height - self.before[0].min(height));
-        let columns = self.image[1].min(width - self.before[1].min(width));
+    /// For every row of pixels: `each(channel, row, first element, step)`, where its pixels go from
+    /// column `from` on. A row whose pixels are in several planes comes once for each.
+    fn rows(&self, number: usize, mut each: impl FnMut(usize, usize, usize, usize)) {
+        let [height, width] = self.plane_sizes();
         for channel in 0..self.inside {
             for row in 0..self.image[0] {
-                let to = (channel * self.image[0] + row) * self.image[1];
-                let line = &mut image[to..to + self.image[1]];
-                if row >= rows {
-                    line.fill(0.0);
+                let framed = row + self.before[0];
+                let (phase, line) = (framed % self.stride[0], framed / self.stride[0]);
+                // A stride may leave over rows that no window reaches.
+                if line >= height {
                     continue;
                 }
-                let from = (channel * height + row + self.before[0]) * width + self.before[1];
-                line[..columns].copy_from_slice(&framed[from..from + columns]);
-                line[columns..].fill(0.0);
+                for column in 0..self.stride[1].min(self.image[1]) {
+                    let framed = column + self.before[1];
+                    let plane = phase * self.stride[1] + framed % self.stride[1];
+                    let first = framed / self.stride[1];
+                    let at = channel * self.channel()
+                        + (plane * self.many + number) * self.plane()
+                        + line * width;
+                    let pixel = (channel * self.image[0] + row) * self.image[1] + column;
+                    if first < width {
+                        each(pixel, at + first, width - first, column);
+                    }
+                }
             }
         }
     }
 
-    /// Rows of `[O, H', W']` as far apart as those of a framed image, with zeros between: `[O, span]`.
-    pub fn widen(&self, g: &[f32], wide: &mut [f32]) {
-        let (width, span) = (self.framed()[1], self.span());
-        wide.fill(0.0);
-        for channel in 0..self.outside {
-            for row in 0..self.places[0] {
-                let from = (channel * self.places[0] + row) * self.places[1];
-                let to = channel * span + row * width;
-                wide[to..to + self.places[1]].copy_from_slice(&g[from..from + self.places[1]]);
+    /// Puts an image, `[C, H, W]`, into its frame as number `number`. The frame is of zeros.
+    pub fn put(&self, image: &[f32], number: usize, framed: &mut [f32]) {
+        self.rows(number, |pixel, at, room, column| {
+            let count = (self.image[1] - column).div_ceil(self.stride[1]).min(room);
+            let from = &image[pixel..];
+            let to = &mut framed[at..at + count];
+            if self.stride[1] == 1 {
+                to.copy_from_slice(&from[..count]);
+            } else {
+                let from = from.iter().step_by(self.stride[1]);
+                to.iter_mut().zip(from).for_each(|(to, from)| *to = *from);
             }
-        }
+        });
     }
 
-    /// What lies under place `tap` of every window of a framed image: `[C, H' · W']`.
-    pub fn gather(&self, framed: &[f32], tap: usize, under: &mut [f32]) {
-        let [height, width] = self.framed();
-        let first = self.offset(tap);
-        let mut lines = under.chunks_exact_mut(self.places[1]);
-        for channel in 0..self.inside {
-            for row in 0..self.places[0] {
-                let Some(line) = lines.next() else { return };
-                let from = channel * height * width + first + row * self.stride[0] * width;
-                let line_of = framed[from..].iter().step_by(self.stride[1]);
-                line.iter_mut().zip(line_of).for_each(|(to, from)| *to = *from);
+    /// Takes an image out of its frame. What no window reaches is zeros.
+    pub fn take(&self, framed: &[f32], number: usize, image: &mut [f32]) {
+        image.fill(0.0);
+        self.rows(number, |pixel, at, room, column| {
+            let count = (self.image[1] - column).div_ceil(self.stride[1]).min(room);
+            let from = &framed[at..at + count];
+            let to = &mut image[pixel..];
+            if self.stride[1] == 1 {
+                to[..count].copy_from_slice(from);
+            } else {
+                let to = to.iter_mut().step_by(self.stride[1]);
+                to.zip(from).for_each(|(to, from)| *to = *from);
             }
+        });
+    }
+
+    /// Puts what comes of an image, `[O, H', W']`, into rows as those of the framed images.
+    pub fn widen(&self, made: &[f32], number: usize, wide: &mut [f32]) {
+        let [_, width] = self.plane_sizes();
+        for (row, line) in made.chunks_exact(self.places[1]).enumerate() {
+            let (channel, row) = (row / self.places[0], row % self.places[0]);
+            let at = channel * self.wide() + number * self.plane() + row * width;
+            wide[at..at + self.places[1]].copy_from_slice(line);
         }
     }
 
-    /// The other way round: adds `[C, H' · W']` to where it lay under place `tap`.
-    pub fn scatter(&self, under: &[f32], tap: usize, framed: &mut [f32]) {
-        let [height, width] = self.framed();
-        let first = self.offset(tap);
-        let mut lines = under.chunks_exact(self.places[1]);
-        for channel in 0..self.inside {
-            for row in 0..self.places[0] {
-                let Some(line) = lines.next() else { return };
-                let from = channel * height * width + first + row * self.stride[0] * width;
-                let line_of = framed[from..].iter_mut().step_by(self.stride[1]);
-                line_of.zip(line).for_each(|(to, from)| *to += *from);
-            }
+    /// The other way round.
+    pub fn narrow(&self, wide: &[f32], number: usize, made: &mut [f32]) {
+        let [_, width] = self.plane_sizes();
+        for (row, line) in made.chunks_exact_mut(self.places[1]).enumerate() {
+            let (channel, row) = (row / self.places[0], row % self.places[0]);
+            let at = channel * self.wide() + number * self.plane() + row * width;
+            line.copy_from_slice(&wide[at..at + self.places[1]]);
         }
-    }
-}
-
-/// A matrix: its first element, and how far apart its rows and columns are.
-#[derive(Clone, Copy)]
-pub(super) struct Matrix<'a> {
-    pub elements: &'a [f32],
-    pub rows: usize,
-    pub columns: usize,
-    /// Elements from one row to the next, and from one column to the next.
-    pub steps: [usize; 2],
-}
-
-impl Matrix<'_> {
-    fn reach(&self) -> usize {
-        match self.rows * self.columns {
-            0 => 0,
-            _ => (self.rows - 1) * self.steps[0] + (self.columns - 1) * self.steps[1] + 1,
-        }
-    }
-}
-
-/// C ← keep · C + A B. C has rows of `step` elements.
-pub(super) fn product(keep: f32, a: Matrix<'_>, b: Matrix<'_>, c: &mut [f32], step: usize) {
-    let reach = if a.rows == 0 { 0 } else { (a.rows - 1) * step + b.columns };
-    assert!(a.columns == b.rows && a.reach() <= a.elements.len(), "left");
-    assert!(b.reach() <= b.elements.len() && reach <= c.len(), "right");
-    // SAFETY: every element that is read lies within `reach` of its slice, and every one written
-    // within that of `c`, whose rows do not overlap as `step` is at least their length.
-    unsafe {
-        matrixmultiply::sgemm(
-            a.rows,
-            a.columns,
-            b.columns,
-            1.0,
-            a.elements.as_ptr(),
-            a.steps[0] as isize,
-            a.steps[1] as isize,
-            b.elements.as_ptr(),
-            b.steps[0] as isize,
-            b.steps[1] as isize,
-            keep,
-            c.as_mut_ptr(),
-            step as isize,
-            1,
-        );
     }
 }

@@ -5,18 +5,20 @@
 //! room would otherwise write down in standard ones, up to rounding. Sums have an order of their
 //! own, whatever the number of threads.
 
-mod conv_image;
-mod conv_weight;
+mod conv;
 mod frame;
+mod fused;
 mod norm;
 mod relu;
 mod scratch;
+#[cfg(test)]
+mod tests;
 
 use crate::runtime::Operator;
 
 /// All of them, for a session.
-pub(super) const KERNELS: [Operator; 5] =
-    [conv_weight::OPERATOR, conv_image::OPERATOR, norm::FORWARD, norm::BACKWARD, relu::BACKWARD];
+pub(super) const KERNELS: [Operator; 6] =
+    [conv::FORWARD, conv::IMAGE, conv::WEIGHT, norm::FORWARD, norm::BACKWARD, relu::BACKWARD];
 
 /// Numbers that several threads write, each its own.
 #[derive(Clone, Copy)]

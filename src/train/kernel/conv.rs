@@ -1,0 +1,302 @@
+//! Convolution and its gradients: images `[N, C, H, W]`, weights `[O, C / groups, kh, kw]`, and what
+//! comes of them, `[N, O, H', W']` (Dumoulin and Visin 2016, chapters 2 and 4).
+//!
+//! Weights are read in blocks of rows, packed once a call; images where they lie once they are framed. Several
+//! images are framed together; how many, and in how many parts the gradients of the weights are summed
+//! up, depends on sizes alone.
+
+use super::Shared;
+use super::frame::Frame;
+use super::fused::{Inner, LEFT, Outer, RIGHT, ROWS, Set, inner, outer};
+use super::scratch;
+use crate::runtime::{Call, Operator, Threads};
+
+/// x, w → y.
+pub(super) const FORWARD: Operator = Operator {
+    name: crate::graph::CONV,
+    inputs: 2,
+    outputs: 1,
+    lists: &["sizes", "strides", "dilations", "before", "group"],
+    numbers: &[],
+    sizes: |call| {
+        let [(x, _), (w, _)] = call.inputs else { return Vec::new() };
+        vec![vec![x[0], w[0], call.lists[0][0], call.lists[0][1]]]
+    },
+    compute: forward,
+};
+
+/// g, w → dx.
+pub(super) const IMAGE: Operator = Operator {
+    name: crate::graph::CONV_IMAGE_GRADIENT,
+    sizes: |call| {
+        let [(g, _), (w, _)] = call.inputs else { return Vec::new() };
+        vec![vec![g[0], w[1] * groups(call), call.lists[0][0], call.lists[0][1]]]
+    },
+    compute: image_gradient,
+    ..FORWARD
+};
+
+/// g, x → dw.
+pub(super) const WEIGHT: Operator = Operator {
+    name: crate::graph::CONV_WEIGHT_GRADIENT,
+    sizes: |call| {
+        let [(g, _), (x, _)] = call.inputs else { return Vec::new() };
+        vec![vec![g[1], x[1] / groups(call), call.lists[0][0], call.lists[0][1]]]
+    },
+    compute: weight_gradient,
+    ..FORWARD
+};
+
+/// Parts that gradients of weights are summed up in, at most.
+const PARTS: usize = 16;
+
+/// Elements that all parts together may have: 64 MiB.
+const ELEMENTS: usize = 16 << 20;
+
+fn groups(call: &Call<'_>) -> usize {
+    call.lists[4].first().copied().unwrap_or(1).max(1)
+}
+
+/// How the node lies on `images` images of the size `image`, for one group, with weights of the
+/// sizes `w` and places for its windows `y`.
+fn frame(call: &Call<'_>, images: usize, image: [usize; 2], [w, y]: [&[usize]; 2]) -> Frame {
+    let pair = |list: &[usize]| [list[0], list[1]];
+    let frame = Frame {
+        inside: w[1],
+        outside: w[0] / groups(call),
+        image,
+        places: pair(y),
+        kernel: pair(&w[2..]),
+        stride: pair(&call.lists[1]),
+        dilation: pair(&call.lists[2]),
+        before: pair(&call.lists[3]),
+        many: 1,
+    };
+    frame.for_images(images)
+}
+
+/// Images by the numbers of their first and of the one behind their last, framed together.
+fn chunks(frame: &Frame, images: usize) -> usize {
+    images.div_ceil(frame.many)
+}
+
+/// Weights in blocks of [`ROWS`] rows: for row `row` of `rows` and column `k` of `columns`, `at(row,
+/// k)` says which weight it is. Blocks are behind each other; the last has zeros at its end.
+fn packed(
+    w: &[f32],
+    rows: usize,
+    columns: usize,
+    at: impl Fn(usize, usize) -> usize,
+) -> Vec<[f32; ROWS]> {
+    let mut blocks = vec![[0.0; ROWS]; rows.div_ceil(ROWS) * columns];
+    for row in 0..rows {
+        for k in 0..columns {
+            blocks[row / ROWS * columns + k][row % ROWS] = w[at(row, k)];
+        }
+    }
+    blocks
+}
+
+fn forward(call: &Call<'_>, outputs: &mut [&mut [f32]], threads: &Threads<'_>) {
+    let [(x_dims, x), (w_dims, w)] = call.inputs else { return };
+    let groups = groups(call);
+    let frame = frame(call, x_dims[0], [x_dims[2], x_dims[3]], [w_dims, &call.lists[0]]);
+    let columns = frame.inside * frame.taps();
+    let weights: Vec<_> = (0..groups)
+        .map(|group| {
+            let w = &w[group * frame.outside * columns..][..frame.outside * columns];
+            packed(w, frame.outside, columns, |row, k| row * columns + k)
+        })
+        .collect();
+    convolved(&frame, x_dims[0], x, &weights, outputs[0], threads);
+}
+
+/// Images convolved by the weights of each group, packed: rows are channels of what comes of them,
+/// columns their own channels and, in each, the places of the kernel.
+fn convolved(
+    frame: &Frame,
+    images: usize,
+    x: &[f32],
+    weights: &[Vec<[f32; ROWS]>],
+    y: &mut [f32],
+    threads: &Threads<'_>,
+) {
+    let (groups, columns) = (weights.len(), frame.inside * frame.taps());
+    let offsets: Vec<usize> = (0..columns)
+        .map(|k| k / frame.taps() * frame.channel() + frame.offset(k % frame.taps()))
+        .collect();
+    let x_len = frame.inside * frame.image[0] * frame.image[1];
+    let y_len = frame.outside * frame.places[0] * frame.places[1];
+    let y = Shared::of(y);
+    let set = Set::best();
+    threads.each(chunks(frame, images) * groups, |part| {
+        let (chunk, group) = (part / groups, part % groups);
+        let first = chunk * frame.many;
+        let many = frame.many.min(images - first);
+        scratch::with([frame.framed_len(), frame.outside * frame.wide()], |[framed, wide]| {
+            framed.fill(0.0);
+            for number in 0..many {
+                let at = ((first + number) * groups + group) * x_len;
+                frame.put(&x[at..][..x_len], number, framed);
+            }
+            let span = frame.span(many);
+            for (block, weights) in weights[group].chunks_exact(columns).enumerate() {
+                let rows = ROWS.min(frame.outside - block * ROWS);
+                let target = &mut wide[block * ROWS * frame.wide()..];
+                let of = Outer { weights, offsets: &offsets, source: framed, span };
+                outer(set, of, target, frame.wide(), rows, false);
+            }
+            for number in 0..many {
+                let at = ((first + number) * groups + group) * y_len;
+                // SAFETY: every image, of every group, is one call's.
+                frame.narrow(wide, number, unsafe { y.part(at, y_len) });
+            }
+        });
+    });
+}
+
+fn image_gradient(call: &Call<'_>, outputs: &mut [&mut [f32]], threads: &Threads<'_>) {
+    let [(g_dims, g), (w_dims, w)] = call.inputs else { return };
+    let (groups, images) = (groups(call), g_dims[0]);
+    let image = [call.lists[0][0], call.lists[0][1]];
+    let frame = frame(call, images, image, [w_dims, &g_dims[2..]]);
+    let (taps, columns) = (frame.taps(), frame.inside * frame.taps());
+    if let Some(turned) = frame.turned() {
+        // A convolution too, of the gradient, by the weights turned round.
+        let turned = turned.for_images(images);
+        let weights: Vec<_> = (0..groups)
+            .map(|group| {
+                let w = &w[group * frame.outside * columns..][..frame.outside * columns];
+                let at = |row, k| k / taps * columns + row * taps + (taps - 1 - k % taps);
+                packed(w, frame.inside, frame.outside * taps, at)
+            })
+            .collect();
+        return convolved(&turned, images, g, &weights, outputs[0], threads);
+    }
+    // For each group and each place of the kernel: rows are channels of the image.
+    let weights: Vec<_> = (0..groups * taps)
+        .map(|part| {
+            let (group, tap) = (part / taps, part % taps);
+            let w = &w[group * frame.outside * columns..][..frame.outside * columns];
+            packed(w, frame.inside, frame.outside, |row, k| k * columns + row * taps + tap)
+        })
+        .collect();
+    let offsets: Vec<usize> = (0..frame.outside).map(|k| k * frame.wide()).collect();
+    let x_len = frame.inside * frame.image[0] * frame.image[1];
+    let y_len = frame.outside * frame.places[0] * frame.places[1];
+    let dx = Shared::of(outputs[0]);
+    let set = Set::best();
+    threads.each(chunks(&frame, images) * groups, |part| {
+        let (chunk, group) = (part / groups, part % groups);
+        let first = chunk * frame.many;
+        let many = frame.many.min(images - first);
+        scratch::with([frame.framed_len(), frame.outside * frame.wide()], |[framed, wide]| {
+            framed.fill(0.0);
+            wide.fill(0.0);
+            for number in 0..many {
+                frame.widen(
+                    &g[((first + number) * groups + group) * y_len..][..y_len],
+                    number,
+                    wide,
+                );
+            }
+            let span = frame.span(many);
+            for tap in 0..taps {
+                let weights = &weights[group * taps + tap];
+                for (block, weights) in weights.chunks_exact(frame.outside).enumerate() {
+                    let rows = ROWS.min(frame.inside - block * ROWS);
+                    let target = &mut framed[block * ROWS * frame.channel() + frame.offset(tap)..];
+                    let of = Outer { weights, offsets: &offsets, source: wide, span };
+                    outer(set, of, target, frame.channel(), rows, true);
+                }
+            }
+            for number in 0..many {
+                let at = ((first + number) * groups + group) * x_len;
+                // SAFETY: every image, of every group, is one call's.
+                frame.take(framed, number, unsafe { dx.part(at, x_len) });
+            }
+        });
+    });
+}
+
+fn weight_gradient(call: &Call<'_>, outputs: &mut [&mut [f32]], threads: &Threads<'_>) {
+    let [(g_dims, g), (x_dims, x)] = call.inputs else { return };
+    let (groups, images) = (groups(call), g_dims[0]);
+    let w_dims = [g_dims[1], x_dims[1] / groups, call.lists[0][0], call.lists[0][1]];
+    let frame = frame(call, images, [x_dims[2], x_dims[3]], [&w_dims, &g_dims[2..]]);
+    let columns = frame.inside * frame.taps();
+    let x_len = frame.inside * frame.image[0] * frame.image[1];
+    let y_len = frame.outside * frame.places[0] * frame.places[1];
+    let places: Vec<usize> = (0..columns)
+        .map(|k| k / frame.taps() * frame.channel() + frame.offset(k % frame.taps()))
+        .collect();
+    let chunks = chunks(&frame, images);
+    let len = outputs[0].len();
+    let parts = (ELEMENTS / len.max(1)).clamp(2, PARTS).min(chunks).max(1);
+    let mut sums = vec![0.0_f32; parts * len];
+    let shared = Shared::of(&mut sums);
+    let set = Set::best();
+    threads.each(parts, |part| {
+        // SAFETY: every part is one call's.
+        let sums = unsafe { shared.part(part * len, len) };
+        for chunk in part * chunks / parts..(part + 1) * chunks / parts {
+            let first = chunk * frame.many;
+            let many = frame.many.min(images - first);
+            for (group, sums) in sums.chunks_exact_mut(len / groups).enumerate() {
+                scratch::with(
+                    [frame.framed_len(), frame.outside * frame.wide()],
+                    |[framed, wide]| {
+                        framed.fill(0.0);
+                        wide.fill(0.0);
+                        for number in 0..many {
+                            let at = (first + number) * groups + group;
+                            frame.put(&x[at * x_len..][..x_len], number, framed);
+                            frame.widen(&g[at * y_len..][..y_len], number, wide);
+                        }
+                        let span = frame.span(many);
+                        products(set, &frame, &places, [wide, framed], span, sums);
+                    },
+                );
+            }
+        }
+    });
+    let out = Shared::of(outputs[0]);
+    let slices = len.div_ceil(1 << 14);
+    threads.each(slices, |slice| {
+        let from = slice << 14;
+        let count = (1 << 14).min(len - from);
+        // SAFETY: every slice is one call's.
+        let out = unsafe { out.part(from, count) };
+        out.copy_from_slice(&sums[from..][..count]);
+        for part in 1..parts {
+            let sums = &sums[part * len + from..][..count];
+            out.iter_mut().zip(sums).for_each(|(to, from)| *to += from);
+        }
+    });
+}
+
+/// Adds to `sums` `[O, C · taps]` the products of every row of `wide` with what lies under every
+/// place of the kernel in every channel.
+fn products(
+    set: Set,
+    frame: &Frame,
+    places: &[usize],
+    [wide, framed]: [&[f32]; 2],
+    span: usize,
+    sums: &mut [f32],
+) {
+    let columns = places.len();
+    for row in (0..frame.outside).step_by(LEFT) {
+        // At the end of either side the last row stands in for those that are not there.
+        let left = std::array::from_fn(|l| (row + l).min(frame.outside - 1) * frame.wide());
+        for column in (0..columns).step_by(RIGHT) {
+            let right = std::array::from_fn(|r| places[(column + r).min(columns - 1)]);
+            let block: Inner = inner(set, (wide, left), (framed, right), span);
+            for (l, block) in block.iter().enumerate().take(frame.outside - row) {
+                let at = (row + l) * columns + column;
+                let count = RIGHT.min(columns - column);
+                sums[at..at + count].iter_mut().zip(block).for_each(|(to, from)| *to += from);
+            }
+        }
+    }
+}
