@@ -51,6 +51,8 @@ fn open() -> Result<Dataset, Box<dyn Error>> {
     if !Shards::is_there(Path::new(&store)) {
         let size = required("--size")?;
         options.settings = vec![format!("source.size={size}"), "source.channels=3".into()];
+        // As most others deliver what they decode.
+        options.settings.push("output.layout=NHWC".into());
     }
     Ok(Dataset::open_with(store, options)?)
 }

@@ -206,6 +206,13 @@ fn a_folder_of_images_by_class_is_a_dataset_of_its_own() {
     assert_eq!(resized.get(0).unwrap().images().shape(), [1, 1, 3, 14, 20]);
     assert_ne!(resized.digest(), stored.digest());
 
+    let wide = ["source.size=[14, 20]", "source.channels=3", "output.layout=NHWC"];
+    let batch = opened(images.path(), &wide).get(0).unwrap();
+    assert_eq!(batch.images().shape(), [1, 1, 14, 20, 3]);
+    let (first, last) = (resized.get(0).unwrap(), batch.images().as_u8().unwrap());
+    let first = first.images().as_u8().unwrap();
+    assert_eq!(last.permuted_axes([0, 1, 4, 2, 3]), first, "the same pixels");
+
     let shuffled = |seed| stream(stored.loader().rank(0, 1).shuffle(seed)).remove(0).index();
     assert_ne!(shuffled(1), shuffled(2));
 }

@@ -6,7 +6,8 @@
 
 use bytemuck::Pod;
 
-use crate::view::simd::{Level, kernel};
+use crate::view::simd::Level;
+use crate::view::unpack::three_bytes;
 
 /// Luma of a pixel: the weights of BT.601 in units of 2^-16, rounded, as Pillow has them.
 fn luma(red: u8, green: u8, blue: u8) -> u8 {
@@ -57,28 +58,12 @@ pub(super) fn narrow(pixels: &mut Vec<u8>, from: usize, to: usize) -> usize {
 /// If `out` has not a place for each.
 pub(super) fn part(pixels: &[u8], out: &mut [u8]) {
     assert_eq!(out.len(), pixels.len(), "as many places as values");
-    part_at(Level::best(), pixels, out);
-}
-
-kernel! {
-    /// Groups of pixels at a time, which become permutations where the machine has them.
-    fn part_at(pixels: &[u8], out: &mut [u8]) {
-        const GROUP: usize = 16;
-        let count = out.len() / 3;
-        let (red, rest) = out.split_at_mut(count);
-        let (green, blue) = rest.split_at_mut(count);
-        let groups = pixels.as_chunks::<{ 3 * GROUP }>().0;
-        let places = red.as_chunks_mut::<GROUP>().0.iter_mut();
-        let places = places.zip(green.as_chunks_mut::<GROUP>().0);
-        let places = places.zip(blue.as_chunks_mut::<GROUP>().0);
-        for (group, ((red, green), blue)) in groups.iter().zip(places) {
-            *red = std::array::from_fn(|i| group[3 * i]);
-            *green = std::array::from_fn(|i| group[3 * i + 1]);
-            *blue = std::array::from_fn(|i| group[3 * i + 2]);
-        }
-        for i in groups.len() * GROUP..count {
-            [red[i], green[i], blue[i]] = [pixels[3 * i], pixels[3 * i + 1], pixels[3 * i + 2]];
-        }
+    let count = pixels.len() / 3;
+    let done = three_bytes(Level::best(), pixels, out);
+    let (red, rest) = out.split_at_mut(count);
+    let (green, blue) = rest.split_at_mut(count);
+    for (i, pixel) in pixels.as_chunks::<3>().0.iter().enumerate().skip(done) {
+        [red[i], green[i], blue[i]] = *pixel;
     }
 }
 
@@ -164,6 +149,17 @@ mod tests {
             for (to, expected) in (1..).zip(expected) {
                 assert_eq!(converted(pixel, to), expected, "{pixel:?} to {to}");
             }
+        }
+    }
+
+    #[test]
+    fn every_byte_of_a_pixel_comes_to_its_plane() {
+        for count in [1, 15, 16, 17, 31, 32, 1000] {
+            let pixels: Vec<u8> = (0..3 * count).map(|i| (i * 7 % 251) as u8).collect();
+            let (mut parts, mut planes) = (vec![0; 3 * count], vec![0; 3 * count]);
+            part(&pixels, &mut parts);
+            deliver(&pixels, 3, 3, true, &mut planes, |x| x);
+            assert_eq!(parts, planes, "{count} pixels");
         }
     }
 

@@ -7,6 +7,8 @@ use half::f16;
 
 use super::opened::Opened;
 use super::target::{Fit, Target};
+#[cfg(feature = "turbojpeg")]
+use super::turbo::Turbo;
 use super::{Form, Picture, RawForm, channels, fit, raw};
 use crate::error::{Error, Kind, Result, ResultExt as _};
 use crate::recipe::{Dtype, Layout};
@@ -44,7 +46,7 @@ pub struct Decoder {
     fitted: Vec<u8>,
     resizer: Resizer,
     #[cfg(feature = "turbojpeg")]
-    turbo: super::turbo::Turbo,
+    turbo: Turbo,
 }
 
 impl fmt::Debug for Decoder {
@@ -80,7 +82,7 @@ impl Decoder {
         }
         #[cfg(feature = "turbojpeg")]
         if picture.form == Form::Jpeg
-            && let Some(shape) = self.turbo.open(picture.bytes, target)?
+            && let Some(shape) = Turbo::open(picture.bytes, target)?
         {
             let is_direct = is_same(shape, &target.form);
             let place = if is_direct { &mut *out } else { room(&mut self.pixels, shape) };

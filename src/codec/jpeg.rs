@@ -55,7 +55,7 @@ impl<'a> Opened<'a> {
         assert_eq!(out.len(), self.shape.iter().product::<usize>(), "one image");
         match Outline::of(self.bytes) {
             None => return Err(broken_by("the file ends before its image does")),
-            Some(Outline { scans }) if scans > MAX_SCANS => {
+            Some(Outline { scans, .. }) if scans > MAX_SCANS => {
                 return Err(broken_by("it has more scans than are decoded"));
             }
             Some(_) => {}
@@ -75,6 +75,28 @@ pub(super) const MAX_SCANS: usize = 100;
 pub(super) struct Outline {
     /// Scans in which the image is stored: one, or many of a progressive one.
     pub scans: usize,
+    /// Its frame, if there is one and no other.
+    #[cfg_attr(not(feature = "turbojpeg"), allow(dead_code, reason = "the other decoder says so"))]
+    pub frame: Option<Frame>,
+}
+
+/// What a frame is of.
+#[cfg_attr(not(feature = "turbojpeg"), allow(dead_code, reason = "the other decoder says so"))]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Frame {
+    pub precision: u8,
+    pub height: u16,
+    pub width: u16,
+    pub components: u8,
+}
+
+impl Frame {
+    /// Reads a segment that begins with its length.
+    fn of(segment: &[u8]) -> Option<Self> {
+        let &[_, _, precision, y1, y0, x1, x0, components, ..] = segment else { return None };
+        let (height, width) = (u16::from_be_bytes([y1, y0]), u16::from_be_bytes([x1, x0]));
+        Some(Self { precision, height, width, components })
+    }
 }
 
 impl Outline {
@@ -84,16 +106,24 @@ impl Outline {
     /// Segments begin with 0xff and a marker. After the marker of a scan comes data, in which 0xff is
     /// followed by zero or the marker of a restart; what else follows 0xff begins the next segment.
     pub fn of(bytes: &[u8]) -> Option<Self> {
-        let (mut rest, mut scans) = (bytes, 0);
+        let (mut rest, mut scans, mut frames, mut frame) = (bytes, 0, 0, None);
         loop {
             rest = &rest[memchr::memchr(0xff, rest)? + 1..];
             match *rest {
-                [0xd9, ..] => return Some(Self { scans }),
+                [0xd9, ..] => return Some(Self { scans, frame: frame.filter(|_| frames == 1) }),
                 // Stuffing, padding, and markers without a segment.
                 [0x00 | 0x01 | 0xd0..=0xd8, ..] => rest = &rest[1..],
                 [0xff, ..] => {}
                 [marker, high, low, ..] => {
-                    scans += usize::from(marker == 0xda);
+                    match marker {
+                        0xda => scans += 1,
+                        // Frames of all kinds, between which are tables (C4, CC) and a reserved one.
+                        0xc0..=0xc3 | 0xc5..=0xc7 | 0xc9..=0xcb | 0xcd..=0xcf => {
+                            frames += 1;
+                            frame = Frame::of(&rest[1..]);
+                        }
+                        _ => {}
+                    }
                     let len = usize::from(u16::from_be_bytes([high, low]));
                     rest = rest.get(1 + len..)?;
                 }

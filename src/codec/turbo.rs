@@ -7,7 +7,7 @@
 
 use std::fmt;
 
-use turbojpeg::{Colorspace, Decompressor, Image, PixelFormat};
+use turbojpeg::{Decompressor, Image, PixelFormat};
 
 use super::decoder::check_size;
 use super::jpeg::{MAX_SCANS, Outline};
@@ -26,26 +26,31 @@ impl fmt::Debug for Turbo {
 }
 
 impl Turbo {
-    /// `[C, H, W]` of what [`read`](Self::read) decodes for `target`, from the header; `None` if the
-    /// library is not to decode it.
+    /// `[C, H, W]` of what [`read`](Self::read) decodes for `target`, from the file's markers; `None` if
+    /// the library is not to decode it. The library would read the header once for this and once to
+    /// decode; of a small picture that is a good part of the work.
     ///
     /// # Errors
     /// Those of [`limits::check`] and [`check_size`].
-    pub fn open(&mut self, bytes: &[u8], target: &Target) -> Result<Option<[usize; 3]>> {
-        let Some(library) = self.library() else { return Ok(None) };
-        let Ok(header) = library.read_header(bytes) else { return Ok(None) };
-        let channels = match header.colorspace {
-            Colorspace::Gray => 1,
-            Colorspace::RGB | Colorspace::YCbCr => 3,
-            Colorspace::CMYK | Colorspace::YCCK => return Ok(None),
+    pub fn open(bytes: &[u8], target: &Target) -> Result<Option<[usize; 3]>> {
+        let Some(Outline { scans, frame: Some(frame) }) = Outline::of(bytes) else {
+            return Ok(None);
         };
-        limits::check(header.height, header.width)?;
-        check_size([channels, header.height, header.width], target)?;
-        // The library would fill up what is missing, and decode any number of scans.
-        if Outline::of(bytes).is_none_or(|outline| outline.scans > MAX_SCANS) {
+        // The library takes no other precision, and colours for printing are left to the other one.
+        let (8, 1 | 3) = (frame.precision, frame.components) else { return Ok(None) };
+        let channels = usize::from(frame.components);
+        let size = [frame.height, frame.width].map(usize::from);
+        // A height that comes after the data, which neither takes.
+        if size.contains(&0) {
             return Ok(None);
         }
-        let [height, width] = scaled([header.height, header.width], target);
+        limits::check(size[0], size[1])?;
+        check_size([channels, size[0], size[1]], target)?;
+        // The library would decode any number of scans.
+        if scans > MAX_SCANS {
+            return Ok(None);
+        }
+        let [height, width] = scaled(size, target);
         Ok(Some([channels, height, width]))
     }
 

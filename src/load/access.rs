@@ -6,8 +6,9 @@ use std::sync::Arc;
 use bytes::BytesMut;
 
 use super::batch::{Images, Indices, Memory};
+use super::memory::aligned;
 use super::messages::Piece;
-use super::pool::aligned;
+use super::store::Caching;
 use super::stored::{Filling, Hand, Stored, make_generated};
 use super::stream::Stream;
 use super::views::Rows;
@@ -32,7 +33,7 @@ impl Access {
         let pieces = if generator.is_some() { stream.block } else { 1 };
         Self {
             generator,
-            hand: stream.stored.as_ref().map(Stored::hand),
+            hand: stream.stored.as_ref().map(|stored| stored.hand(Caching::Within)),
             inputs: BlockInputs::default(),
             block: None,
             samples: (0..pieces).map(|_| empty(stream)).collect(),

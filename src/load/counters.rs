@@ -49,6 +49,8 @@ pub(super) enum Consuming {
 pub(super) struct Counters {
     begun: Instant,
     planner: CachePadded<PlannerCounters>,
+    /// One for each worker, and one for what the consumer does of their work while it waits; of that
+    /// one the clock means nothing.
     workers: Box<[CachePadded<WorkerCounters>]>,
     consumer: CachePadded<ConsumerCounters>,
     room: Room,
@@ -130,7 +132,7 @@ impl Counters {
                 jobs: zero(),
                 events: zero(),
             }),
-            workers: (0..workers).map(worker).collect(),
+            workers: (0..=workers).map(worker).collect(),
             consumer: CachePadded::new(ConsumerCounters {
                 clock: Clock::new(Consuming::Elsewhere as usize),
                 samples: zero(),
@@ -237,7 +239,8 @@ impl Counters {
         let now = || self.now();
         let (planner, consumer, room) = (&self.planner, &self.consumer, &self.room);
         let [latents, planner_blocked, planner_ahead] = planner.clock.read(now);
-        let workers = self.workers.iter().map(|worker| worker.clock.read(now));
+        let threads = &self.workers[..self.workers.len() - 1];
+        let workers = threads.iter().map(|worker| worker.clock.read(now));
         let [workers_idle, generator, views, handing_over] =
             workers.fold([0; 4], |sum, one| std::array::from_fn(|i| sum[i] + one[i]));
         let [consumer_waited, _] = consumer.clock.read(now);
@@ -258,7 +261,7 @@ impl Counters {
         let elapsed = self.now();
         Statistics {
             elapsed: Duration::from_nanos(elapsed),
-            workers: self.workers.len(),
+            workers: threads.len(),
             latents: Duration::from_nanos(latents),
             planner_blocked: Duration::from_nanos(planner_blocked),
             planner_ahead: Duration::from_nanos(planner_ahead),

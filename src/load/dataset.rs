@@ -338,7 +338,7 @@ impl Dataset {
             epoch,
             echo: stream.echo,
             images,
-            labels: stream.labels(one.clone())?,
+            labels: stream.labels(&Indices::Run(one.clone()))?,
             latents: Some(stream.latents(epoch, one.clone())?),
             index: Indices::Run(one.clone()),
             positions: one,
@@ -348,8 +348,8 @@ impl Dataset {
     /// A stored sample has a label, and views that are drawn.
     fn plan_of_stored(&self, index: u64) -> Result<Plan> {
         let stream = &self.0.stream;
-        let label =
-            stream.labels(std::iter::once(index))?.and_then(|labels| labels.first().copied());
+        let labels = stream.labels(&Indices::Run(index..index + 1))?;
+        let label = labels.and_then(|labels| labels.first().copied());
         let groups = stream.groups.iter().enumerate();
         let view = |group| PlannedView {
             group,

@@ -123,7 +123,7 @@ fn fillers(stream: &Stream, job: &Job) -> Vec<Piece> {
     let filler = |samples: std::ops::Range<u64>| {
         let count = usize::try_from(samples.end - samples.start).unwrap_or(0);
         let out = |group: &super::views::ViewGroup| {
-            super::pool::aligned(count * group.format.sample_bytes())
+            super::memory::aligned(count * group.format.sample_bytes())
         };
         let out = stream.groups.iter().map(out).collect();
         Piece {

@@ -15,14 +15,20 @@ use super::batch::{Batch, Images, Indices, Memory};
 use super::messages::{Context, Event, Known};
 use super::monitor::Monitor;
 use super::pool::Returns;
+use super::settings::Checked;
 use super::shares::{Passes, Step};
 use super::state::{State, Stop, interrupted};
 use super::statistics::Statistics;
+use super::worker::Worker;
 use crate::error::{Error, Kind, Result};
 use crate::recipe::Digest;
 
 /// How often a waiting consumer looks whether it was told to stop.
 const LOOK: Duration = Duration::from_millis(50);
+
+/// The part of a window that is given back before the planner is woken: of many small batches, it is
+/// not woken for each. Until then the rest is under way, and its own naps are short.
+const REFILL: u64 = 4;
 
 /// A batch that is being made.
 #[derive(Debug)]
@@ -58,6 +64,8 @@ pub struct Loader {
     events: Option<Receiver<Event>>,
     /// The planner and one for each worker.
     threads: Vec<JoinHandle<()>>,
+    /// What makes jobs on the consumer's thread while that would wait, if anything does.
+    helper: Option<Worker>,
     in_order: InOrder,
     passes: Passes,
     state: State,
@@ -65,6 +73,10 @@ pub struct Loader {
     prefetch: usize,
     /// Whether the last batch was not ready when it was asked for.
     held_up: bool,
+    /// Samples that were given back since the planner was last woken.
+    owed: u64,
+    /// So many are worth waking it.
+    refill: u64,
     skipped: Skipped,
 }
 
@@ -147,9 +159,8 @@ impl Loader {
         user_stop: Stop,
         events: Receiver<Event>,
         threads: Vec<JoinHandle<()>>,
-        passes: Passes,
-        state: State,
-        prefetch: usize,
+        helper: Option<Worker>,
+        Checked { passes, state, window, prefetch }: Checked,
     ) -> Self {
         Self {
             context,
@@ -157,11 +168,14 @@ impl Loader {
             events: Some(events),
             workers: threads.len() - 1,
             threads,
+            helper,
             in_order: InOrder::default(),
             passes,
             state,
             prefetch,
             held_up: false,
+            owed: 0,
+            refill: window / REFILL,
             skipped: Skipped::default(),
         }
     }
@@ -226,7 +240,20 @@ impl Loader {
             if self.in_order.planned_all && self.in_order.pending.is_empty() {
                 break None;
             }
-            self.held_up |= events.is_empty();
+            if events.is_empty() {
+                self.held_up = true;
+                let in_order = &mut self.in_order;
+                let mut take = |event| {
+                    counters.read();
+                    in_order.take(event);
+                    true
+                };
+                match self.helper.as_mut().and_then(|helper| helper.help(&mut take)) {
+                    Some(true) => continue,
+                    Some(false) => self.helper = None,
+                    None => {}
+                }
+            }
             match events.recv_timeout(LOOK) {
                 Ok(event) => {
                     counters.read();
@@ -271,7 +298,9 @@ impl Loader {
         let images = left * stream.views() as u64;
         self.context.counters.delivered(left, unique, images);
         self.context.credits.give(samples);
-        if self.held_up {
+        self.owed += samples;
+        if self.held_up && self.owed >= self.refill {
+            self.owed = 0;
             self.context.credits.wake();
         }
         Ok(batch)
@@ -314,6 +343,8 @@ impl Loader {
         self.context.stop.stop();
         self.context.credits.close();
         self.events = None;
+        // It holds the other end of what the planner may wait to send.
+        self.helper = None;
         for thread in self.threads.drain(..) {
             // A panic was caught and reported where it happened.
             let _ = thread.join();

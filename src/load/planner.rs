@@ -196,7 +196,7 @@ impl Planner {
             (Some(stored), Indices::Run(run)) if self.context.zero_copy => stored.mapped(run)?,
             _ => None,
         };
-        Ok(Known { labels: stream.labels(index.iter())?, latents, mapped })
+        Ok(Known { labels: stream.labels(index)?, latents, mapped })
     }
 
     /// What is to be delivered of `source`: what was kept of it, or what its inputs will give.

@@ -7,10 +7,8 @@
 
 use bytes::BytesMut;
 
+use super::memory::aligned;
 use super::sync::{Arc, AtomicUsize, Ordering, Receiver, Sender, bounded};
-
-/// Start of every buffer, in bytes.
-pub(super) const ALIGNMENT: usize = 64;
 
 /// Gives out buffers; owned by the planner.
 #[derive(Debug)]
@@ -78,13 +76,4 @@ impl Returns {
             let _ = self.sender.try_send(buffer);
         }
     }
-}
-
-/// A zeroed, aligned buffer of `len` bytes.
-pub(super) fn aligned(len: usize) -> BytesMut {
-    let mut buffer = BytesMut::zeroed(len + ALIGNMENT);
-    let skip = buffer.as_ptr().align_offset(ALIGNMENT);
-    let mut buffer = buffer.split_off(skip.min(ALIGNMENT));
-    buffer.truncate(len);
-    buffer
 }

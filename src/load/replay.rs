@@ -18,7 +18,7 @@ use bytes::BytesMut;
 use crossbeam::queue::SegQueue;
 
 use super::keep::Keep;
-use super::pool::aligned;
+use super::memory::aligned;
 use super::statistics::CacheStatistics;
 use crate::error::{Error, Result};
 

@@ -17,7 +17,7 @@ use super::pool::Pool;
 use super::replay::Replay;
 use super::shares::{Passes, Share};
 use super::state::{State, Stop};
-use super::stored::Stored;
+use super::store::Caching;
 use super::stream::Stream;
 use super::views::ViewThreads;
 use super::worker::{MakeRows, Worker};
@@ -30,6 +30,9 @@ const DEFAULT_BATCH: usize = 256;
 const DEFAULT_PREFETCH: usize = 4;
 /// Jobs that wait for a worker, for each worker.
 pub(super) const JOBS_AHEAD: usize = 2;
+/// Images under way that a processor's caches may still hold when they are taken: what its cores
+/// share is used by others too, and by what the consumer does between two batches.
+const CACHE_BYTES: u64 = 4 << 20;
 /// What it takes, besides its images, to keep track of a batch or of a block under way: events,
 /// pieces, the head of a buffer. Rather more than less.
 const BOOKKEEPING: u64 = 1024;
@@ -83,12 +86,12 @@ impl Default for Settings {
 /// Settings that fit what is streamed.
 #[derive(Debug)]
 pub(super) struct Checked {
-    passes: Passes,
-    state: State,
+    pub passes: Passes,
+    pub state: State,
     /// Samples that may be under way.
-    window: u64,
+    pub window: u64,
     /// The batches that makes.
-    prefetch: usize,
+    pub prefetch: usize,
 }
 
 impl Settings {
@@ -163,10 +166,15 @@ impl Settings {
         makers: Vec<Option<Box<dyn MakeRows>>>,
     ) -> Result<Loader> {
         let workers = makers.len();
-        let Checked { passes, state, window, prefetch } = self.check(stream, workers)?;
+        let checked = self.check(stream, workers)?;
+        let window = checked.window;
         let replay = match &stream.keep {
             Some(keep) => Some(Arc::new(Replay::new(keep.clone(), self.cache_folder.as_deref())?)),
             None => None,
+        };
+        let caching = match window.saturating_mul(stream.sample_bytes() as u64) {
+            ..=CACHE_BYTES => Caching::Within,
+            _ => Caching::Past,
         };
         let whole = |n: u64| usize::try_from(n).unwrap_or(usize::MAX);
         let batches = whole(window / self.batch as u64 + 2);
@@ -201,25 +209,28 @@ impl Settings {
         tracing::info!(workers, view_threads, batch, block, window, "a loader starts");
 
         let view_threads = ViewThreads::start(view_threads)?.map(Arc::new);
+        let worker = |number, maker| Worker {
+            number,
+            context: Arc::clone(&context),
+            maker,
+            hand: stream.stored.as_ref().map(|stored| stored.hand(caching)),
+            jobs: jobs.clone(),
+            used: used_sender.clone(),
+            view_threads: view_threads.clone(),
+            scratch: BytesMut::new(),
+        };
         let mut threads = Vec::with_capacity(workers + 1);
         for (number, maker) in makers.into_iter().enumerate() {
-            let worker = Worker {
-                number,
-                context: Arc::clone(&context),
-                maker,
-                hand: stream.stored.as_ref().map(Stored::hand),
-                jobs: jobs.clone(),
-                events: event_sender.clone(),
-                used: used_sender.clone(),
-                view_threads: view_threads.clone(),
-                scratch: BytesMut::new(),
-            };
-            threads.push(spawn(format!("genset-worker-{number}"), move || worker.run())?);
+            let (worker, events) = (worker(number, maker), event_sender.clone());
+            threads.push(spawn(format!("genset-worker-{number}"), move || worker.run(&events))?);
         }
+        // Copying takes no longer than to hand it to another thread and wait.
+        let copies = stream.stored.as_ref().is_some_and(|stored| stored.copies);
+        let helper = copies.then(|| worker(workers, None));
         let planner = Planner {
             context: Arc::clone(&context),
-            passes: passes.clone(),
-            state: state.clone(),
+            passes: checked.passes.clone(),
+            state: checked.state.clone(),
             window,
             pools: stream
                 .groups
@@ -231,7 +242,7 @@ impl Settings {
             used,
         };
         threads.push(spawn("genset-planner".into(), move || planner.run())?);
-        Ok(Loader::new(context, self.stop, events, threads, passes, state, prefetch))
+        Ok(Loader::new(context, self.stop, events, threads, helper, checked))
     }
 
     /// Samples that may be under way, and the batches that makes.

@@ -30,6 +30,17 @@ pub trait Store: fmt::Debug + Send + Sync {
     /// [`Kind::Io`](crate::Kind::Io) or [`Kind::Sample`](crate::Kind::Sample) if it cannot be read.
     fn label(&self, index: u64) -> Result<Option<i64>>;
 
+    /// Adds the labels of consecutive samples to `out`; -1 for one that has none.
+    ///
+    /// # Errors
+    /// As [`Store::label`].
+    fn labels(&self, samples: Range<u64>, out: &mut Vec<i64>) -> Result<()> {
+        for index in samples {
+            out.push(self.label(index)?.unwrap_or(-1));
+        }
+        Ok(())
+    }
+
     /// Numbers in the latent of a view; 0 if there are none.
     fn latent_len(&self) -> usize;
 
@@ -39,14 +50,23 @@ pub trait Store: fmt::Debug + Send + Sync {
     /// As [`Store::label`].
     fn latents(&self, index: u64, out: &mut [f32]) -> Result<()>;
 
-    /// What one thread reads with.
-    fn reader(&self) -> Box<dyn StoreReader>;
+    /// What one thread reads with. Changes no byte, whatever the caching.
+    fn reader(&self, caching: Caching) -> Box<dyn StoreReader>;
 
     /// The bytes of consecutive samples of a group as they lie in memory, if they do.
     ///
     /// # Errors
     /// As [`Store::label`].
     fn mapped(&self, samples: Range<u64>, group: usize) -> Result<Option<Bytes>>;
+}
+
+/// Whether what a reader writes is still in the processor's caches when somebody reads it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Caching {
+    /// It may be.
+    Within,
+    /// It is more than they hold.
+    Past,
 }
 
 /// Reads samples, on one thread.

@@ -7,7 +7,7 @@ use bytes::Bytes;
 
 use super::batch::Indices;
 use super::messages::Piece;
-use super::store::{Store, StoreReader};
+use super::store::{Caching, Store, StoreReader};
 use super::stream::Stream;
 use super::views::{Rows, ViewThreads, make_views};
 use crate::error::{Error, Kind, Result};
@@ -22,6 +22,8 @@ pub(super) struct Stored {
     pub store: Arc<dyn Store>,
     /// What is done to the images.
     pub form: StoredForm,
+    /// Whether that is to copy what lies in memory.
+    pub copies: bool,
     /// What to do with an image that cannot be read.
     pub on_bad: OnBad,
     /// Which samples are stored, where others are generated.
@@ -72,8 +74,14 @@ impl Stored {
         Ok(Some(all))
     }
 
-    pub fn hand(&self) -> Hand {
-        Hand { reader: self.store.reader(), rows: Vec::new() }
+    /// `caching`: of what is delivered.
+    pub fn hand(&self, caching: Caching) -> Hand {
+        let caching = match self.form {
+            StoredForm::Delivered => caching,
+            // Views are made of the rows at once.
+            StoredForm::Rows(_) => Caching::Within,
+        };
+        Hand { reader: self.store.reader(caching), rows: Vec::new() }
     }
 
     /// Whether an error of reading a sample leaves it out.

@@ -15,6 +15,9 @@ use crate::view::Delivery;
 
 /// Bytes of stored samples that a worker reads at once: few enough for its cache.
 const STORED_BLOCK_BYTES: usize = 512 << 10;
+/// The same where they are only copied, and no cache matters: so many that handing them on costs
+/// nothing beside that.
+const COPIED_BLOCK_BYTES: usize = 2 << 20;
 /// Samples of a block of stored samples at most.
 const MAX_STORED_BLOCK: u32 = 1024;
 
@@ -37,6 +40,7 @@ impl Stream {
         self.stored = Some(Stored {
             store,
             form: StoredForm::Rows(deliveries),
+            copies: false,
             on_bad: mix.on_bad,
             mixture: Some(mixture),
         });
@@ -107,10 +111,13 @@ impl Stream {
         let row_of_view = stored_row_of_view(views, stored)?;
         let sample: usize = store.groups().iter().map(GroupForm::sample_bytes).sum();
         // What is read does not depend on the block, so it is chosen for the memory of a worker.
-        let block = u32::try_from(STORED_BLOCK_BYTES / sample.max(1)).unwrap_or(u32::MAX);
+        let samples = store.samples();
+        let first = samples.start..samples.start + 1;
+        let copies = matches!(form, StoredForm::Delivered) && store.mapped(first, 0)?.is_some();
+        let bytes = if copies { COPIED_BLOCK_BYTES } else { STORED_BLOCK_BYTES };
+        let block = u32::try_from(bytes / sample.max(1)).unwrap_or(u32::MAX);
         let block = block.clamp(1, MAX_STORED_BLOCK);
         check_block(block, &groups)?;
-        let samples = store.samples();
         let read = match form {
             StoredForm::Delivered => 0,
             StoredForm::Rows(_) => sample as u64 * u64::from(block),
@@ -120,7 +127,7 @@ impl Stream {
             plain: is_plain(&row_of_view, stored, &groups),
             rows: stored,
             views_of_row: views_of_row(views, &row_of_view, stored),
-            stored: Some(Stored { store, form, on_bad, mixture: None }),
+            stored: Some(Stored { store, form, copies, on_bad, mixture: None }),
             pixels,
             image,
             groups,

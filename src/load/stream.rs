@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::batch::{Format, Latents};
+use super::batch::{Format, Indices, Latents};
 use super::keep::{Keep, rows_are_moved};
 use super::stored::Stored;
 use super::views::{ViewAt, ViewGroup};
@@ -129,9 +129,16 @@ impl Stream {
     ///
     /// # Errors
     /// Those of the store.
-    pub fn labels(&self, indices: impl Iterator<Item = u64>) -> Result<Option<Vec<i64>>> {
+    pub fn labels(&self, indices: &Indices) -> Result<Option<Vec<i64>>> {
         if !self.has_labels() {
             return Ok(None);
+        }
+        if let (Indices::Run(run), None, Some(Stored { store, mixture: None, .. })) =
+            (indices, &self.sampler, &self.stored)
+        {
+            let mut labels = Vec::with_capacity(indices.len());
+            store.labels(run.clone(), &mut labels)?;
+            return Ok(Some(labels));
         }
         let one = |index| match (self.stored_number(index), &self.stored, &self.sampler) {
             (Some(number), Some(stored), _) => Ok(stored.store.label(number)?.unwrap_or(-1)),
@@ -140,7 +147,7 @@ impl Stream {
             }
             _ => Ok(-1),
         };
-        indices.map(one).collect::<Result<_>>().map(Some)
+        indices.iter().map(one).collect::<Result<_>>().map(Some)
     }
 
     /// Numbers in the latent of a view.

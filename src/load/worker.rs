@@ -38,7 +38,7 @@ impl MakeRows for Generator {
 }
 
 pub(super) struct Worker {
-    /// From 0.
+    /// From 0; the consumer's own, if it has one, is the last.
     pub number: usize,
     pub context: Arc<Context>,
     /// Of generated samples; a stream has this, or a hand, or both.
@@ -46,7 +46,6 @@ pub(super) struct Worker {
     /// Of stored samples.
     pub hand: Option<Hand>,
     pub jobs: Receiver<Job>,
-    pub events: Sender<Event>,
     pub used: Sender<BlockInputs>,
     /// Shared by all workers of a loader, if there are any.
     pub view_threads: Option<Arc<ViewThreads>>,
@@ -56,60 +55,80 @@ pub(super) struct Worker {
 
 impl Worker {
     /// Works until there are no more jobs, nobody takes the parts, or something fails.
-    pub fn run(mut self) {
-        self.work();
+    pub fn run(mut self, events: &Sender<Event>) {
+        self.work(events);
         self.context.counters.worker(self.number, Working::Ended);
     }
 
-    fn work(&mut self) {
+    fn work(&mut self, events: &Sender<Event>) {
         let (context, number) = (Arc::clone(&self.context), self.number);
         let counters = &context.counters;
         loop {
             counters.worker(number, Working::Idle);
             counters.asks(number, self.jobs.len());
-            let Ok(mut job) = self.jobs.recv() else { return };
-            counters.got(number);
-            if context.stop.is_stopped() {
+            let Ok(job) = self.jobs.recv() else { return };
+            if !self.perform(job, &mut |event| events.send(event).is_ok()) {
                 return;
-            }
-            let _span = job.span(number).entered();
-            let made = catch_unwind(AssertUnwindSafe(|| self.make(&mut job)));
-            let error = match made {
-                Ok(Ok(())) => None,
-                Ok(Err(error)) => Some(error),
-                Err(panic) => Some(
-                    Error::new(Kind::Worker, format!("a worker panicked: {}", reason(&*panic)))
-                        .at(format!("block of sample {}", job.first))
-                        .help("this is a bug in genset; please report it with the recipe"),
-                ),
-            };
-            counters.worker(number, Working::HandOver);
-            if let Some(error) = error {
-                if !context.stop.is_stopped() {
-                    tracing::error!(worker = number, %error, "a worker failed");
-                }
-                if let Some(Piece { sequence, offset, .. }) = job.pieces.first() {
-                    let (sequence, offset) = (*sequence, *offset);
-                    let _ = self.events.send(Event::Failed { sequence, offset, error });
-                }
-                // A maker that has failed is not trusted with another block.
-                return;
-            }
-            for Piece { sequence, samples, offset, out, error, skipped, .. } in job.pieces {
-                let samples = usize::try_from(samples.end - samples.start).unwrap_or(usize::MAX);
-                let event = match error {
-                    None => Event::Part { sequence, offset, samples, bytes: out, skipped },
-                    Some(error) => Event::Failed { sequence, offset, error },
-                };
-                counters.made(number, samples);
-                if self.events.send(event).is_err() {
-                    return;
-                }
-            }
-            if let Origin::Drawn(inputs) = job.origin {
-                let _ = self.used.try_send(inputs);
             }
         }
+    }
+
+    /// Makes the next job, if one waits: for who has nothing better to do. `None` if there is none,
+    /// else whether to go on.
+    pub fn help(&mut self, tell: &mut dyn FnMut(Event) -> bool) -> Option<bool> {
+        let job = self.jobs.try_recv().ok()?;
+        let goes_on = self.perform(job, tell);
+        self.context.counters.worker(self.number, Working::Idle);
+        Some(goes_on)
+    }
+
+    /// Makes a job and tells what has come of it. Says whether to go on: not after a failure, when
+    /// nobody listens, or when all is to stop.
+    fn perform(&mut self, mut job: Job, tell: &mut dyn FnMut(Event) -> bool) -> bool {
+        let (context, number) = (Arc::clone(&self.context), self.number);
+        let counters = &context.counters;
+        counters.got(number);
+        if context.stop.is_stopped() {
+            return false;
+        }
+        let _span = job.span(number).entered();
+        let made = catch_unwind(AssertUnwindSafe(|| self.make(&mut job)));
+        let error = match made {
+            Ok(Ok(())) => None,
+            Ok(Err(error)) => Some(error),
+            Err(panic) => Some(
+                Error::new(Kind::Worker, format!("a worker panicked: {}", reason(&*panic)))
+                    .at(format!("block of sample {}", job.first))
+                    .help("this is a bug in genset; please report it with the recipe"),
+            ),
+        };
+        counters.worker(number, Working::HandOver);
+        if let Some(error) = error {
+            if !context.stop.is_stopped() {
+                tracing::error!(worker = number, %error, "a worker failed");
+            }
+            if let Some(Piece { sequence, offset, .. }) = job.pieces.first() {
+                let (sequence, offset) = (*sequence, *offset);
+                let _ = tell(Event::Failed { sequence, offset, error });
+            }
+            // A maker that has failed is not trusted with another block.
+            return false;
+        }
+        for Piece { sequence, samples, offset, out, error, skipped, .. } in job.pieces {
+            let samples = usize::try_from(samples.end - samples.start).unwrap_or(usize::MAX);
+            let event = match error {
+                None => Event::Part { sequence, offset, samples, bytes: out, skipped },
+                Some(error) => Event::Failed { sequence, offset, error },
+            };
+            counters.made(number, samples);
+            if !tell(event) {
+                return false;
+            }
+        }
+        if let Origin::Drawn(inputs) = job.origin {
+            let _ = self.used.try_send(inputs);
+        }
+        true
     }
 
     fn make(&mut self, job: &mut Job) -> Result<()> {

@@ -8,6 +8,7 @@
 //! [`Manifest`] that lists them. [`Shards`] reads it back, [`Verify`] checks it.
 
 mod arrays;
+mod copy;
 mod cut;
 mod export;
 mod files;
@@ -32,6 +33,7 @@ pub mod webdataset;
 mod writer;
 
 pub use crate::load::GroupForm;
+pub(crate) use copy::copy_past_caches;
 pub use cut::MAX_SHARDS;
 pub use export::{DEFAULT_SHARD_BYTES, Export, Exported, Progress, ShardSize};
 pub use foreign::open_foreign;

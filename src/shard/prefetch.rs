@@ -1,7 +1,7 @@
 //! Fetching memory before it is read.
 
 /// Bytes of a cache line.
-const LINE: usize = 64;
+pub(super) const LINE: usize = 64;
 /// Lines that are fetched; after these the processor sees by itself that they are read in order,
 /// as far as a page goes.
 const LINES: usize = 4;

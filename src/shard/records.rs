@@ -28,6 +28,17 @@ pub trait Records: fmt::Debug + Send + Sync {
     /// [`Kind::Sample`](crate::Kind::Sample) or [`Kind::Io`](crate::Kind::Io) if it cannot be read.
     fn label(&self, index: u64) -> Result<Option<i64>>;
 
+    /// Adds the labels of consecutive samples to `out`; -1 for one that has none.
+    ///
+    /// # Errors
+    /// As [`Records::label`].
+    fn labels(&self, samples: Range<u64>, out: &mut Vec<i64>) -> Result<()> {
+        for index in samples {
+            out.push(self.label(index)?.unwrap_or(-1));
+        }
+        Ok(())
+    }
+
     /// Numbers in the latent of a view: Z; 0 if there are none.
     fn latent_len(&self) -> usize {
         0
@@ -104,6 +115,17 @@ pub trait ShardReader: fmt::Debug + Send + Sync {
     /// # Errors
     /// As [`ShardReader::index`].
     fn label(&self, position: u64) -> Result<Option<i64>>;
+
+    /// As [`Records::labels`], for positions.
+    ///
+    /// # Errors
+    /// As [`ShardReader::index`].
+    fn labels(&self, positions: Range<u64>, out: &mut Vec<i64>) -> Result<()> {
+        for position in positions {
+            out.push(self.label(position)?.unwrap_or(-1));
+        }
+        Ok(())
+    }
 
     /// As [`Records::latents`].
     ///

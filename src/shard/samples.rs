@@ -82,6 +82,9 @@ impl Sample {
     pub fn assert_in(&self, shard: &dyn ShardReader, position: u64) {
         assert_eq!(shard.index(position).unwrap(), self.index);
         assert_eq!(shard.label(position).unwrap(), self.label);
+        let mut labels = vec![7];
+        shard.labels(position..position + 1, &mut labels).unwrap();
+        assert_eq!(labels, [7, self.label.unwrap_or(-1)]);
         let mut latents = vec![f32::NAN; self.latents.as_ref().map_or(0, Vec::len)];
         shard.latents(position, &mut latents).unwrap();
         assert_eq!(latents, self.latents.clone().unwrap_or_default());

@@ -182,6 +182,17 @@ impl Records for Shards {
         self.shard(at)?.label(position)
     }
 
+    fn labels(&self, samples: Range<u64>, out: &mut Vec<i64>) -> Result<()> {
+        let mut next = samples.start;
+        while next < samples.end {
+            let (at, first) = self.at(next)?;
+            let together = self.together(next..samples.end).max(1);
+            self.shard(at)?.labels(first..first + together, out)?;
+            next += together;
+        }
+        Ok(())
+    }
+
     fn latent_len(&self) -> usize {
         self.manifest.form.latents.map_or(0, |[_, numbers]| numbers)
     }

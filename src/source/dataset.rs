@@ -111,15 +111,15 @@ fn of_images(recipe: &SourceRecipe, records: Arc<dyn Records>) -> Result<Dataset
         (Some([h, w]), Some(c)) => [c as usize, h as usize, w as usize],
         _ => sized(&source.reading, first_image(&*records)?),
     };
-    let stored = plain_group(pictures, image);
-    if views.is_some() || output.is_some() {
+    let mut stored = plain_group(pictures, image);
+    let output = output.clone().unwrap_or_default();
+    // Whole images as bytes are decoded to where they are delivered, in either layout.
+    if views.is_some() || output.dtype != Dtype::U8 || output.normalise.is_some() {
         let views = views.clone().unwrap_or_else(|| plain_views(pictures));
-        let output = output.clone().unwrap_or_default();
         return drawn(recipe, records, stored, *seed, views, output);
     }
-    let digest = recipe.digest(&plain_views(pictures), &Output::default(), |h| {
-        records.identify(h);
-    });
+    stored.form.layout = output.layout;
+    let digest = recipe.digest(&plain_views(pictures), &output, |hasher| records.identify(hasher));
     let store = ImageStore::new(records, vec![stored], fit(&source.reading))?;
     Dataset::of_store(name, Arc::new(store), source.reading.on_bad, digest, StoredViews::AsStored)
 }

@@ -35,6 +35,9 @@ pub(super) fn is_image(name: &str) -> bool {
 #[derive(Debug)]
 pub struct FolderRecords {
     root: PathBuf,
+    /// The root, open: a file is found from here with a few steps, however deep the root lies.
+    #[cfg(target_os = "linux")]
+    handle: File,
     /// All paths below the root, with `/` between names, one after the other.
     names: String,
     /// Where each name ends.
@@ -63,6 +66,8 @@ impl FolderRecords {
         files.sort_unstable();
         let mut own = Self {
             root: root.to_path_buf(),
+            #[cfg(target_os = "linux")]
+            handle: File::open(root).map_err(|error| Error::io(root, "read", error))?,
             names: String::with_capacity(bytes),
             ends: Vec::with_capacity(files.len()),
             lens: Vec::with_capacity(files.len()),
@@ -110,6 +115,18 @@ impl FolderRecords {
     #[must_use]
     pub fn skipped(&self) -> u64 {
         self.skipped
+    }
+
+    /// Opens the file that has this path below the root.
+    fn file(&self, name: &str) -> std::io::Result<File> {
+        #[cfg(target_os = "linux")]
+        {
+            use rustix::fs::{Mode, OFlags};
+            let flags = OFlags::RDONLY | OFlags::CLOEXEC;
+            Ok(rustix::fs::openat(&self.handle, name, flags, Mode::empty())?.into())
+        }
+        #[cfg(not(target_os = "linux"))]
+        File::open(self.root.join(name))
     }
 
     /// The path of a sample below the root.
@@ -223,9 +240,9 @@ impl Records for FolderRecords {
         show: &mut dyn FnMut(usize, Picture<'_>) -> Result<()>,
     ) -> Result<()> {
         let name = self.name(index).ok_or_else(|| outside(index, self.samples()))?;
-        let path = self.root.join(name);
-        read(&path, self.lens[index as usize], scratch)?;
-        show_file(scratch, show).at(|| path.display().to_string())
+        let path = || self.root.join(name);
+        read(|| self.file(name), path, self.lens[index as usize], scratch)?;
+        show_file(scratch, show).at(|| path().display().to_string())
     }
 
     fn place(&self, index: u64) -> String {
@@ -245,13 +262,18 @@ impl Records for FolderRecords {
 /// Reads a whole file of `len` bytes into memory that is used again.
 ///
 /// Nothing is asked of the file but its bytes: what is to be there was asked when it was listed.
-fn read(path: &Path, len: u64, bytes: &mut Vec<u8>) -> Result<()> {
+fn read(
+    open: impl FnOnce() -> std::io::Result<File>,
+    path: impl Fn() -> PathBuf,
+    len: u64,
+    bytes: &mut Vec<u8>,
+) -> Result<()> {
     if len > MAX_FILE_BYTES {
-        let text = format!("{} has {len} bytes, more than an image may have", path.display());
+        let text = format!("{} has {len} bytes, more than an image may have", path().display());
         return Err(Error::new(Kind::Limit, text));
     }
-    let failed = |error| Error::io(path, "read", error);
-    let mut file = File::open(path).map_err(failed)?;
+    let failed = |error| Error::io(&path(), "read", error);
+    let mut file = open().map_err(failed)?;
     let len = usize::try_from(len).unwrap_or(usize::MAX);
     // A byte more, so that it is seen if there is more.
     bytes.resize(len + 1, 0);
@@ -259,13 +281,18 @@ fn read(path: &Path, len: u64, bytes: &mut Vec<u8>) -> Result<()> {
     while filled <= len {
         match file.read(&mut bytes[filled..]) {
             Ok(0) => break,
+            // Less came than was asked for, and all that there is to be: this is the end of a file.
+            Ok(count) if filled + count == len => {
+                filled = len;
+                break;
+            }
             Ok(count) => filled += count,
             Err(error) if error.kind() == ErrorKind::Interrupted => {}
             Err(error) => return Err(failed(error)),
         }
     }
     if filled != len {
-        let text = format!("{} had {len} bytes when it was listed, and changed", path.display());
+        let text = format!("{} had {len} bytes when it was listed, and changed", path().display());
         return Err(Error::new(Kind::Io, text)
             .help("leave files as they are while they are read; open the folder again"));
     }

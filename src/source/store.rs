@@ -8,9 +8,9 @@ use bytes::Bytes;
 
 use crate::codec::{Decoder, Fit, Form, RawForm, Target};
 use crate::error::{Error, Kind, Result};
-use crate::load::{GroupForm, Store, StoreReader};
+use crate::load::{Caching, GroupForm, Store, StoreReader};
 use crate::recipe::{Dtype, Layout};
-use crate::shard::{Records, prefetch};
+use crate::shard::{Records, copy_past_caches, prefetch};
 
 /// Samples that are fetched ahead of the one that is copied.
 const AHEAD: usize = 6;
@@ -110,8 +110,22 @@ impl Store for ImageStore {
         self.records.latents(index, out)
     }
 
-    fn reader(&self) -> Box<dyn StoreReader> {
-        Box::new(Reader { store: self.clone(), decoder: Decoder::new(), scratch: Vec::new() })
+    fn labels(&self, samples: Range<u64>, out: &mut Vec<i64>) -> Result<()> {
+        if self.labels.is_none() {
+            return self.records.labels(samples, out);
+        }
+        for index in samples {
+            out.push(self.label(index)?.unwrap_or(-1));
+        }
+        Ok(())
+    }
+
+    fn reader(&self, caching: Caching) -> Box<dyn StoreReader> {
+        let copy: Copy = match caching {
+            Caching::Within => |from, to| to.copy_from_slice(from),
+            Caching::Past => copy_past_caches,
+        };
+        Box::new(Reader { store: self.clone(), decoder: Decoder::new(), scratch: Vec::new(), copy })
     }
 
     fn mapped(&self, samples: Range<u64>, group: usize) -> Result<Option<Bytes>> {
@@ -127,7 +141,12 @@ struct Reader {
     store: ImageStore,
     decoder: Decoder,
     scratch: Vec<u8>,
+    /// How what lies in memory is copied.
+    copy: Copy,
 }
+
+/// Copies bytes to as many.
+type Copy = fn(&[u8], &mut [u8]);
 
 impl Reader {
     /// Copies samples that lie together as they are delivered. Says whether they do.
@@ -140,13 +159,13 @@ impl Reader {
                 return Ok(false);
             };
             let start = whole(samples.start - first) * group.sample_bytes();
-            out[start..start + run.len()].copy_from_slice(run);
+            (self.copy)(run, &mut out[start..start + run.len()]);
         }
         Ok(true)
     }
 
     fn decode(&mut self, index: u64, at: usize, out: &mut [&mut [u8]]) -> Result<()> {
-        let Self { store, decoder, scratch } = self;
+        let Self { store, decoder, scratch, .. } = self;
         let mut shown = 0;
         store.records.show(index, scratch, &mut |picture, image| {
             let Some(&Place { group, view }) = store.places.get(picture) else { return Ok(()) };
@@ -201,7 +220,7 @@ impl StoreReader for Reader {
                 if let Some(next) = runs.get(at + AHEAD) {
                     prefetch(next);
                 }
-                out.copy_from_slice(runs[at]);
+                (self.copy)(runs[at], out);
             }
         }
         Ok(())

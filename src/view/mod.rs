@@ -23,7 +23,7 @@ pub(crate) mod simd;
 mod slide;
 mod store;
 mod taps;
-mod unpack;
+pub(crate) mod unpack;
 mod vector;
 mod writing;
 

@@ -24,6 +24,21 @@ pub(super) fn three(level: Level, pixels: &[u8], range: (f32, f32), out: &mut [f
     }
 }
 
+/// Writes the bytes of `pixels`, three a pixel, to the three planes `out`, as above.
+///
+/// # Panics
+/// If `out` has not a place for every byte.
+#[allow(unused_variables, reason = "not every architecture has permutations")]
+pub(crate) fn three_bytes(level: Level, pixels: &[u8], out: &mut [u8]) -> usize {
+    match level.set() {
+        Set::Baseline => 0,
+        // SAFETY: a `Level` is only made where the machine has its instructions; AVX-512 comes with
+        // AVX2.
+        #[cfg(target_arch = "x86_64")]
+        Set::Avx2 | Set::Avx512 => unsafe { x86::bytes(pixels, out) },
+    }
+}
+
 #[cfg(target_arch = "x86_64")]
 mod x86 {
     use std::arch::x86_64::*;
@@ -61,6 +76,25 @@ mod x86 {
             };
             _mm_or_si128(_mm_or_si128(of(0), of(1)), of(2))
         })
+    }
+
+    #[target_feature(enable = "avx2")]
+    pub fn bytes(pixels: &[u8], out: &mut [u8]) -> usize {
+        assert_eq!(pixels.len(), out.len(), "a place for every byte");
+        let plane = pixels.len() / 3;
+        let (red, rest) = out.split_at_mut(plane);
+        let (green, blue) = rest.split_at_mut(plane);
+        let groups = pixels.as_chunks::<{ 3 * GROUP }>().0;
+        let places = red.as_chunks_mut::<GROUP>().0.iter_mut();
+        let places = places.zip(green.as_chunks_mut::<GROUP>().0);
+        let places = places.zip(blue.as_chunks_mut::<GROUP>().0);
+        for (group, ((red, green), blue)) in groups.iter().zip(places) {
+            for (bytes, place) in apart(group).into_iter().zip([red, green, blue]) {
+                // SAFETY: there are so many places.
+                unsafe { _mm_storeu_si128(place.as_mut_ptr().cast(), bytes) };
+            }
+        }
+        groups.len() * GROUP
     }
 
     macro_rules! three {

@@ -12,6 +12,13 @@ mod credits;
 mod pool;
 mod sync;
 
+/// What `src/load/memory.rs` makes; its pages are nobody's matter here.
+mod memory {
+    pub(super) fn aligned(len: usize) -> bytes::BytesMut {
+        bytes::BytesMut::zeroed(len)
+    }
+}
+
 use loom::sync::Arc;
 use loom::sync::atomic::{AtomicU64, Ordering};
 use loom::thread;

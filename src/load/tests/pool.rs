@@ -1,6 +1,7 @@
 //! Buffers; `tests/loom/` gives them back from several threads at once.
 
-use crate::load::pool::{ALIGNMENT, Pool, aligned};
+use crate::load::memory::{ALIGNMENT, aligned};
+use crate::load::pool::Pool;
 
 #[test]
 fn buffers_are_aligned_and_come_back() {

@@ -2,14 +2,18 @@
 
 use std::collections::HashSet;
 use std::ops::Range;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
 
 use super::*;
 use crate::codec::RawForm;
 use crate::error::{Error, Kind};
-use crate::load::{GroupForm, Indices, Store, StoreReader};
+use crate::load::{Caching, GroupForm, Indices, Store, StoreReader};
 use crate::recipe::{Described, Dtype, Layout, OnBad, Output, SourceRecipe, Views};
+
+/// What a slow worker takes for a block.
+const A_MOMENT: Duration = Duration::from_millis(5);
 
 /// A store of 2×2 gray images that show their index, and a label that is a digit of it.
 #[derive(Debug, Clone)]
@@ -18,6 +22,8 @@ struct Shelf {
     groups: Vec<GroupForm>,
     /// Those that cannot be read.
     bad: Arc<HashSet<u64>>,
+    /// How often somebody reads who is no worker; if that is counted, workers take their time.
+    helped: Option<Arc<AtomicU64>>,
     /// All of them, as they lie in memory.
     bytes: Bytes,
 }
@@ -26,7 +32,7 @@ fn shelf(samples: Range<u64>, views: usize) -> Shelf {
     let form = RawForm { channels: 1, height: 2, width: 2, dtype: Dtype::U8, layout: Layout::Nchw };
     let group = GroupForm { name: String::new(), views, form };
     let bytes = samples.clone().flat_map(|index| sample(index, views)).collect();
-    Shelf { samples, groups: vec![group], bad: Arc::default(), bytes }
+    Shelf { samples, groups: vec![group], bad: Arc::default(), helped: None, bytes }
 }
 
 /// The bytes of all views of a sample.
@@ -64,7 +70,7 @@ impl Store for Shelf {
         Ok(())
     }
 
-    fn reader(&self) -> Box<dyn StoreReader> {
+    fn reader(&self, _caching: Caching) -> Box<dyn StoreReader> {
         Box::new(self.clone())
     }
 
@@ -78,6 +84,12 @@ impl Store for Shelf {
 impl StoreReader for Shelf {
     fn read(&mut self, samples: Range<u64>, out: &mut [&mut [u8]]) -> Result<()> {
         let len = self.groups[0].sample_bytes();
+        if let Some(helped) = &self.helped {
+            match thread::current().name() {
+                Some(name) if name.starts_with("genset-worker") => thread::sleep(A_MOMENT),
+                _ => _ = helped.fetch_add(1, Ordering::SeqCst),
+            }
+        }
         for (index, out) in samples.zip(out[0].chunks_exact_mut(len)) {
             if self.bad.contains(&index) {
                 return Err(Error::new(Kind::Sample, "torn").with_sample(index));
@@ -126,6 +138,40 @@ fn what_is_stored_is_delivered_in_order_whatever_the_settings() {
             }
             assert_eq!(next, samples.end);
         }
+        assert_no_thread_left(&stream);
+    }
+}
+
+#[test]
+fn a_consumer_that_waits_copies_what_lies_in_memory_itself() {
+    let _dog = no_hang("helped");
+    let helped = Arc::new(AtomicU64::new(0));
+    let slow = Shelf { helped: Some(Arc::clone(&helped)), ..shelf(0..20_000, 1) };
+    let stream = stored(slow, OnBad::Error);
+    let mut seen = 0;
+    for batch in read(&stream, settings(64), 1) {
+        let batch = batch.unwrap();
+        assert_eq!(batch.positions().start, seen);
+        seen = batch.positions().end;
+        check(&batch, 1);
+    }
+    assert_eq!(seen, 20_000);
+    assert!(helped.load(Ordering::SeqCst) > 0, "the worker was not waited for");
+    assert_no_thread_left(&stream);
+}
+
+#[test]
+fn a_consumer_that_helps_fails_as_a_worker_does() {
+    let _dog = no_hang("helper fails");
+    for bad in [0, 3_000, 9_999] {
+        let helped = Some(Arc::default());
+        let torn = Shelf { bad: Arc::new([bad].into()), helped, ..shelf(0..10_000, 1) };
+        let stream = stored(torn, OnBad::Error);
+        let mut loader = read(&stream, settings(100), 1);
+        let delivered = loader.by_ref().take_while(Result::is_ok).count() as u64;
+        assert_eq!(delivered, bad / 100, "batches before the torn sample");
+        assert!(loader.next().is_none());
+        drop(loader);
         assert_no_thread_left(&stream);
     }
 }

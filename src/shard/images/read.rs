@@ -139,6 +139,10 @@ impl ShardReader for ImagesReader {
         self.list.label(position)
     }
 
+    fn labels(&self, positions: Range<u64>, out: &mut Vec<i64>) -> Result<()> {
+        self.list.labels(positions, out)
+    }
+
     fn latents(&self, position: u64, out: &mut [f32]) -> Result<()> {
         self.list.latents(position, out)
     }

@@ -166,18 +166,36 @@ impl SafetensorsReader {
             return Ok(None);
         };
         self.file.check_lately()?;
-        let positions = usize::try_from(positions.start)
-            .ok()
-            .zip(usize::try_from(positions.end).ok())
-            .filter(|(start, end)| start <= end && *end <= self.len)
-            .ok_or_else(|| self.outside(positions))?;
+        let positions = self.inside(positions)?;
+        self.check_indices(&positions)?;
+        let sample = (all.end - all.start) / self.len;
+        Ok(Some(all.start + positions.start * sample..all.start + positions.end * sample))
+    }
+
+    /// Positions that there are.
+    fn inside(&self, positions: &Range<u64>) -> Result<Range<usize>> {
+        let whole = |position: u64| usize::try_from(position).ok();
+        let range = whole(positions.start).zip(whole(positions.end)).map(|(from, to)| from..to);
+        let inside = range.filter(|range| range.start <= range.end && range.end <= self.len);
+        inside.ok_or_else(|| self.outside(positions))
+    }
+
+    /// That the samples at some positions, which there are, are the right ones.
+    fn check_indices(&self, positions: &Range<usize>) -> Result<()> {
         let index = self.tensor(Holds::Index).as_chunks::<8>().0;
-        let rows = (positions.0..positions.1).zip(index.iter().skip(positions.0));
-        for (position, have) in rows {
+        for (position, have) in positions.clone().zip(&index[positions.clone()]) {
             self.expect(position, u64::from_le_bytes(*have))?;
         }
-        let sample = (all.end - all.start) / self.len;
-        Ok(Some(all.start + positions.0 * sample..all.start + positions.1 * sample))
+        Ok(())
+    }
+
+    /// A label, if there is such a class.
+    fn checked_label(&self, position: usize, label: i64) -> Result<i64> {
+        let classes = self.form.classes.len();
+        if classes > 0 && usize::try_from(label).map_or(true, |label| label >= classes) {
+            return Err(self.broken(position, format!("label {label} of {classes} classes")));
+        }
+        Ok(label)
     }
 }
 
@@ -231,11 +249,22 @@ impl ShardReader for SafetensorsReader {
             return Ok(None);
         }
         let label = self.number(Holds::Label, position).cast_signed();
-        let classes = self.form.classes.len();
-        if classes > 0 && usize::try_from(label).map_or(true, |label| label >= classes) {
-            return Err(self.broken(position, format!("label {label} of {classes} classes")));
+        self.checked_label(position, label).map(Some)
+    }
+
+    fn labels(&self, positions: Range<u64>, out: &mut Vec<i64>) -> Result<()> {
+        self.file.check_lately()?;
+        let range = self.inside(&positions)?;
+        self.check_indices(&range)?;
+        if !self.form.labels {
+            out.resize(out.len() + range.len(), -1);
+            return Ok(());
         }
-        Ok(Some(label))
+        let labels = self.tensor(Holds::Label).as_chunks::<8>().0.get(range.clone());
+        for (position, label) in range.zip(labels.unwrap_or_default()) {
+            out.push(self.checked_label(position, i64::from_le_bytes(*label))?);
+        }
+        Ok(())
     }
 
     fn latents(&self, position: u64, out: &mut [f32]) -> Result<()> {

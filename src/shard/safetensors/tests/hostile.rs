@@ -208,6 +208,8 @@ fn a_wrong_index() {
     says(&error, "the shard has sample 99 in its place");
     says(&shard.run(0..10, 0).unwrap_err(), "sample 99");
     says(&shard.mapped(4..5, 0).unwrap_err(), "sample 99");
+    says(&shard.labels(3..6, &mut Vec::new()).unwrap_err(), "sample 99");
+    assert_eq!(shard.labels(5..11, &mut Vec::new()).unwrap_err().kind(), Kind::Argument);
     assert!(shard.show(4, &mut Vec::new(), &mut |_, _| unreachable!()).is_err());
     assert!(shard.run(5..10, 0).unwrap().is_some());
 }
