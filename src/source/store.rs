@@ -14,6 +14,9 @@ use crate::shard::{Records, copy_past_caches, prefetch};
 
 /// Samples that are fetched ahead of the one that is copied.
 const AHEAD: usize = 6;
+/// Samples of fewer bytes that are far apart are copied through the caches: past them, each would end
+/// with a wait for what is on its way to memory.
+const SMALL: usize = 16 << 10;
 /// Bytes that are mapped at once.
 const PAGE: usize = 4096;
 
@@ -215,12 +218,14 @@ impl StoreReader for Reader {
             return Ok(());
         };
         for (runs, (out, group)) in all.iter().zip(out.iter_mut().zip(&*self.store.groups)) {
+            let small = group.sample_bytes() < SMALL;
+            let copy: Copy = if small { |from, to| to.copy_from_slice(from) } else { self.copy };
             runs.iter().take(AHEAD).for_each(|run| prefetch(run));
             for (at, out) in out.chunks_exact_mut(group.sample_bytes()).enumerate() {
                 if let Some(next) = runs.get(at + AHEAD) {
                     prefetch(next);
                 }
-                (self.copy)(runs[at], out);
+                copy(runs[at], out);
             }
         }
         Ok(())
