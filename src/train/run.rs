@@ -15,7 +15,7 @@ use super::record::{Line, Record};
 use super::settings::{Identity, Settings};
 use super::step::{Design, Part};
 use super::stepper::{Measured, Stepper};
-use super::trainer::{Pace, Trainer};
+use super::trainer::{Feed, Pace, Trainer};
 use super::variable::Initial;
 use crate::error::{Error, Kind, Result};
 use crate::graph::{EncoderInput, Model};
@@ -330,7 +330,8 @@ impl<'a> Training<'a> {
             };
             let waited = start.elapsed();
             let pace = self.pace(step);
-            let measured = going.trainer.step(&batches, pace)?;
+            let feeds: Vec<Feed<'_>> = batches.iter().map(Feed::of).collect();
+            let measured = going.trainer.step(&feeds, pace)?;
             let time = start.elapsed();
             self.check_number(going, step, &measured)?;
             going.progressed.step = step;

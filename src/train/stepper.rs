@@ -2,7 +2,7 @@
 
 use super::encoder::Encoder;
 use super::run::trained;
-use super::trainer::{Pace, Trainer};
+use super::trainer::{Feed, Pace, Trainer};
 use crate::error::{Error, Kind, Result};
 use crate::graph::{EncoderInput, Model};
 use crate::load::Batch;
@@ -46,7 +46,8 @@ impl Stepper {
             return Err(Error::new(Kind::Argument, message).help("build the loader to match"));
         }
         self.step += 1;
-        self.trainer.step(batches, Pace { step: self.step, rate, keep })
+        let feeds: Vec<Feed<'_>> = batches.iter().map(Feed::of).collect();
+        self.trainer.step(&feeds, Pace { step: self.step, rate, keep })
     }
 
     /// The encoder with its parameters as they are now.

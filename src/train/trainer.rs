@@ -15,7 +15,7 @@ use super::values::element;
 use super::variable::{Initial, Variable};
 use crate::error::{Error, Kind, Result};
 use crate::graph::{Element, uniform};
-use crate::load::Batch;
+use crate::load::{Batch, Images};
 use crate::runtime::{ModelSource, Runtime, Session, SessionOptions, Tensor, TensorView};
 
 /// What is fed at every step beside a batch.
@@ -27,6 +27,31 @@ pub(super) struct Pace {
     pub rate: f64,
     /// The share of the slow copy that stays.
     pub keep: f64,
+}
+
+/// What one batch feeds.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Feed<'a> {
+    /// The images of each group, as they are delivered.
+    pub images: Vec<&'a [u8]>,
+    /// The class of each sample.
+    pub labels: Option<&'a [i64]>,
+    /// The generated sample that each is a delivery of.
+    pub sources: Vec<i64>,
+    /// `[B, V, Z]`.
+    pub latents: Option<&'a [f32]>,
+}
+
+impl<'a> Feed<'a> {
+    /// That of a batch that a loader delivered.
+    pub fn of(batch: &'a Batch) -> Self {
+        Self {
+            images: batch.groups().iter().map(Images::bytes).collect(),
+            labels: batch.labels(),
+            sources: batch.sources().iter().map(|&source| source.cast_signed()).collect(),
+            latents: batch.latents().and_then(|latents| latents.to_slice()),
+        }
+    }
 }
 
 /// Variables, and the sessions that change them.
@@ -171,7 +196,7 @@ impl Trainer {
     ///
     /// # Panics
     /// If there are more or fewer batches, or they are of other sizes.
-    pub fn step(&mut self, batches: &[Batch], pace: Pace) -> Result<Measured> {
+    pub fn step(&mut self, batches: &[Feed<'_>], pace: Pace) -> Result<Measured> {
         let mut measured: Option<Measured> = None;
         for (number, batch) in batches.iter().enumerate() {
             self.feed(batch, pace)?;
@@ -193,23 +218,20 @@ impl Trainer {
         Ok(Measured { loss: sum.loss / count, norm: sum.norm, spread: sum.spread / count })
     }
 
-    fn feed(&mut self, batch: &Batch, pace: Pace) -> Result<()> {
-        for ((_, tensor), images) in self.images.iter_mut().zip(batch.groups()) {
-            tensor.bytes_mut()?.copy_from_slice(images.bytes());
+    fn feed(&mut self, batch: &Feed<'_>, pace: Pace) -> Result<()> {
+        for ((_, tensor), images) in self.images.iter_mut().zip(&batch.images) {
+            tensor.bytes_mut()?.copy_from_slice(images);
         }
         let inputs = &self.parts[0].inputs;
         let is_read = |name: &str| inputs.iter().any(|input| input == name);
-        if let (true, Some(labels)) = (is_read(LABEL), batch.labels()) {
+        if let (true, Some(labels)) = (is_read(LABEL), batch.labels) {
             write(&mut self.feeds, LABEL, |tensor| tensor.write_integers(0, labels))?;
         }
         if is_read(SOURCE) {
-            let sources: Vec<i64> =
-                batch.sources().iter().map(|&source| source.cast_signed()).collect();
-            write(&mut self.feeds, SOURCE, |tensor| tensor.write_integers(0, &sources))?;
+            write(&mut self.feeds, SOURCE, |tensor| tensor.write_integers(0, &batch.sources))?;
         }
-        if let (true, Some(latents)) = (is_read(LATENT), batch.latents()) {
-            let values = latents.as_slice().unwrap_or_default();
-            write(&mut self.feeds, LATENT, |tensor| tensor.write_floats(0, values))?;
+        if let (true, Some(latents)) = (is_read(LATENT), batch.latents) {
+            write(&mut self.feeds, LATENT, |tensor| tensor.write_floats(0, latents))?;
         }
         for (name, value) in [(RATE, pace.rate), (STEP, pace.step as f64), (KEEP, pace.keep)] {
             write(&mut self.feeds, name, |tensor| tensor.write_doubles(0, &[value]))?;
