@@ -54,8 +54,6 @@ pub struct SessionOptions {
     pub provider_options: Vec<ProviderOption>,
     /// Whether [`Session::placements`] is asked for: the runtime keeps no record otherwise.
     pub placements: bool,
-    /// Operators of genset's own that the model may hold; they run on the CPU.
-    pub(crate) operators: &'static [Operator],
     /// Is told what takes long, such as the building of an engine, a line at a time.
     pub say: fn(&str),
 }
@@ -69,7 +67,6 @@ impl Default for SessionOptions {
             dimensions: Vec::new(),
             provider_options: Vec::new(),
             placements: false,
-            operators: &[],
             say: |_| {},
         }
     }
@@ -108,6 +105,19 @@ impl Session {
         model: ModelSource<'_>,
         options: &SessionOptions,
     ) -> Result<Self> {
+        Self::open_with_operators(runtime, model, options, &[])
+    }
+
+    /// The same for a model that may hold these operators; they run on the CPU.
+    ///
+    /// # Errors
+    /// As [`Session::open`].
+    pub(crate) fn open_with_operators(
+        runtime: &Runtime,
+        model: ModelSource<'_>,
+        options: &SessionOptions,
+        operators: &[Operator],
+    ) -> Result<Self> {
         check_precision(&options.providers, options.precision)?;
         ProviderOption::check_all(&options.provider_options, &options.providers)?;
         for provider in &options.providers {
@@ -118,9 +128,9 @@ impl Session {
         let builder =
             builder(runtime, options).map_err(|e| failed(&e, "cannot set session options"))?;
         let mut builder = append(runtime, builder, options, engines.as_ref())?;
-        if !options.operators.is_empty() {
+        if !operators.is_empty() {
             builder = builder
-                .with_operators(operator::domain(options.operators)?)
+                .with_operators(operator::domain(operators)?)
                 .map_err(|e| failed(&e, "cannot set session options"))?;
         }
         if let ModelSource::Beside(Loadable { folder: Some(folder), .. }) = model {

@@ -95,14 +95,13 @@ impl Trainer {
             _ => vec![Part::Gather, Part::Apply],
         };
         let operators: &[_] = if design.own_kernels { &KERNELS } else { &[] };
-        let options = &SessionOptions { operators, ..options.clone() };
         let mut running = Vec::new();
         let mut variables = Vec::new();
         for part in parts {
             let graph = design.build(part)?;
             let source = ModelSource::Memory(graph.model.bytes());
             running.push(Running {
-                session: Session::open(runtime, source, options)?,
+                session: Session::open_with_operators(runtime, source, options, operators)?,
                 inputs: graph.model.inputs().iter().map(|input| input.name.clone()).collect(),
                 changed: graph.changed,
             });

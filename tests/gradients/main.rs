@@ -6,7 +6,6 @@
 mod build;
 mod case;
 #[path = "../common/mod.rs"]
-#[allow(dead_code, reason = "other tests use other parts of it")]
 mod common;
 mod layout;
 mod pointwise;

@@ -187,7 +187,7 @@ impl Composer {
         attributes: &[Attribute<'_>],
         outputs: usize,
     ) -> Result<Vec<Tensor>> {
-        let attributes = attributes.iter().map(Attribute::to_proto).collect();
+        let attributes = attributes.iter().copied().map(Attribute::to_proto).collect();
         self.add("", operator, inputs, attributes, outputs)
     }
 

@@ -44,7 +44,7 @@ impl Composer {
         let element = self.element(inputs[0]);
         let names: Vec<_> = outputs.iter().map(|_| self.fresh(operator)).collect();
         let inputs = inputs.iter().map(|tensor| tensor.name().to_owned()).collect();
-        let attributes = attributes.iter().map(Attribute::to_proto).collect();
+        let attributes = attributes.iter().copied().map(Attribute::to_proto).collect();
         self.push(operator, OWN_DOMAIN, inputs, names.clone(), attributes);
         let known = names.iter().zip(outputs);
         known.map(|(name, dims)| self.made(name, element, dims)).collect()
@@ -112,7 +112,7 @@ impl Composer {
         let bias = node.input.get(2).filter(|name| !name.is_empty()).cloned();
         let mut made = node.clone();
         made.domain = OWN_DOMAIN.to_owned();
-        made.attribute = attributes.iter().map(Attribute::to_proto).collect();
+        made.attribute = attributes.map(Attribute::to_proto).to_vec();
         made.input.truncate(2);
         let Some(bias) = bias else { return Some(vec![made]) };
         // What is added to each channel comes after.

@@ -41,8 +41,8 @@ pub(crate) enum Attribute<'a> {
 }
 
 impl Attribute<'_> {
-    pub(super) fn to_proto(&self) -> AttributeProto {
-        match *self {
+    pub(super) fn to_proto(self) -> AttributeProto {
+        match self {
             Self::Int(name, value) => int(name, value),
             Self::Float(name, value) => float(name, value),
             Self::Ints(name, values) => list(name, values),

@@ -364,3 +364,56 @@ pub(super) fn inner(
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn numbers(count: usize, seed: usize) -> Vec<f32> {
+        (0..count).map(|at| ((at * 37 + seed * 101) % 97) as f32 / 50.0 - 1.0).collect()
+    }
+
+    proptest! {
+        /// Any set gives what single elements give.
+        #[test]
+        fn blocks_are_sums_of_products(
+            span in 1..70_usize,
+            count in 1..9_usize,
+            rows in 1..=ROWS,
+            add in any::<bool>(),
+        ) {
+            let source = numbers(span + 20, 1);
+            let weights: Vec<[f32; ROWS]> =
+                (0..count).map(|k| std::array::from_fn(|r| ((k * 7 + r * 3) % 5) as f32 - 2.0)).collect();
+            let offsets: Vec<usize> = (0..count).map(|k| k * 5 % 20).collect();
+            let step = span + 3;
+            let before = numbers(rows * step, 2);
+            for set in [Set::Plain, Set::best()] {
+                let mut target = before.clone();
+                let of = Outer { weights: &weights, offsets: &offsets, source: &source, span };
+                outer(set, of, &mut target, step, rows, add);
+                for (at, (found, old)) in target.iter().zip(&before).enumerate() {
+                    let (row, place) = (at / step, at % step);
+                    if place >= span {
+                        prop_assert_eq!(found, old, "between rows");
+                        continue;
+                    }
+                    let products = weights.iter().zip(&offsets);
+                    let sum: f32 = products.map(|(w, offset)| w[row] * source[offset + place]).sum();
+                    let expected = if add { old + sum } else { sum };
+                    prop_assert!((found - expected).abs() < 1e-4, "{set:?}: {found}, {expected}");
+                }
+                let places = std::array::from_fn(|r| r * 4);
+                let sums = inner(set, (&source, [3, 0, 7]), (&source, places), span);
+                for (l, row) in [3, 0, 7].into_iter().zip(&sums) {
+                    for (r, found) in places.into_iter().zip(row) {
+                        let expected: f32 = (0..span).map(|p| source[l + p] * source[r + p]).sum();
+                        prop_assert!((found - expected).abs() < 1e-4, "{set:?}: {found}, {expected}");
+                    }
+                }
+            }
+        }
+    }
+}

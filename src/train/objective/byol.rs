@@ -9,9 +9,9 @@ pub(super) fn build(c: &mut Composer, views: &[Tensor], targets: &[Tensor]) -> R
     let predicted = views.iter().map(|view| unit(c, view)).collect::<Result<Vec<_>>>()?;
     let wanted = targets.iter().map(|view| unit(c, view)).collect::<Result<Vec<_>>>()?;
     let mut losses = Vec::new();
-    for one in 0..predicted.len() {
-        for other in (0..wanted.len()).filter(|&other| other != one) {
-            let product = c.mul(&predicted[one], &wanted[other])?;
+    for (one, predicted) in predicted.iter().enumerate() {
+        for (_, wanted) in wanted.iter().enumerate().filter(|(other, _)| *other != one) {
+            let product = c.mul(predicted, wanted)?;
             let cosine = c.sum(&product, &[1], false)?;
             let cosine = c.mean_all(&cosine)?;
             let twice = c.scale(&cosine, -2.0)?;
