@@ -4,6 +4,7 @@
 use super::*;
 use crate::error::Kind;
 use crate::graph::build::{self, floats, int, ints, node, node_with};
+use crate::graph::nodes::list;
 use crate::graph::proto::{NodeProto, TensorProto};
 
 fn shapes(nodes: Vec<NodeProto>, constants: Vec<TensorProto>) -> Result<Shapes> {
@@ -52,6 +53,32 @@ fn sizes_scaled_as_floats_are_computed_too() {
     ];
     let shapes = shapes(nodes, vec![floats("scale", &[1], &[1.3])]).unwrap();
     assert_eq!(shapes.dims("image"), Some(&[2, 10][..]));
+}
+
+#[test]
+fn frames_as_pytorch_writes_them_are_computed() {
+    // [left, right, top, bottom] of the last axes becomes [0, 0, top, left, 0, 0, bottom, right].
+    let nodes = vec![
+        node("Reshape", &["frame", "pairs"], &["table"]),
+        node("Slice", &["table", "last", "first", "zero", "last"], &["turned"]),
+        node_with("Transpose", &["turned"], &["across"], &[list("perm", &[1, 0])]),
+        node("Reshape", &["across", "flat"], &["pads"]),
+        node("Pad", &["z", "pads"], &["image"]),
+        node("Transpose", &["table"], &["reversed"]),
+        node("Reshape", &["reversed", "flat"], &["double"]),
+    ];
+    let constants = vec![
+        ints("frame", &[4], &[1, 2, 3, 4]),
+        ints("pairs", &[2], &[-1, 2]),
+        ints("last", &[1], &[-1]),
+        ints("first", &[1], &[i64::MIN]),
+        ints("zero", &[1], &[0]),
+        ints("flat", &[1], &[-1]),
+    ];
+    let shapes = shapes(nodes, constants).unwrap();
+    assert_eq!(shapes.integers("pads"), Some(&[3, 1, 4, 2][..]));
+    assert_eq!(shapes.integers("double"), Some(&[1, 3, 2, 4][..]));
+    assert_eq!(shapes.dims("image"), Some(&[2 + 3 + 4, 8 + 1 + 2][..]));
 }
 
 #[test]

@@ -32,7 +32,8 @@ pub(super) fn find(call: &Call<'_>, facts: &mut [Fact]) {
         "Cast" => call.values(0).and_then(|values| cast(values, fact.element?)),
         "ConstantOfShape" => constant_of_shape(call, count),
         "Concat" => concat(call, dims),
-        "Slice" => slice(call),
+        "Slice" => slice(call, dims),
+        "Transpose" => transpose(call, dims),
         "Gather" => gather(call),
         "Range" => range(call, count),
         "Expand" => spread(call, 0, dims).map(Iterator::collect).and_then(|i| pick(call, 0, i)),
@@ -130,12 +131,43 @@ fn concat(call: &Call<'_>, dims: &[usize]) -> Option<Values> {
     })
 }
 
-fn slice(call: &Call<'_>) -> Option<Values> {
-    let dims = call.dims(0).filter(|dims| dims.len() == 1)?;
-    let cuts = cuts(call, dims).ok()??;
-    let [cut] = &cuts[..] else { return None };
-    let places = (0..cut.count as i128).map(|i| usize::try_from(cut.start + i * cut.step).ok());
-    pick(call, 0, places.collect::<Option<_>>()?)
+/// How far apart neighbours along each axis are in a list of the elements.
+fn units(dims: &[usize]) -> Vec<i128> {
+    let mut units = vec![1; dims.len()];
+    for axis in (1..dims.len()).rev() {
+        units[axis - 1] = units[axis] * dims[axis] as i128;
+    }
+    units
+}
+
+/// For each element of `dims`, row by row: `first` and `steps` for each of its coordinates.
+fn places(dims: &[usize], first: i128, steps: &[i128]) -> Option<Vec<usize>> {
+    let mut places = vec![first];
+    for (&size, step) in dims.iter().zip(steps) {
+        let along = |from: i128| (0..size as i128).map(move |at| from + at * step);
+        places = places.into_iter().flat_map(along).collect();
+    }
+    places.into_iter().map(|place| usize::try_from(place).ok()).collect()
+}
+
+fn slice(call: &Call<'_>, dims: &[usize]) -> Option<Values> {
+    let from = call.dims(0)?;
+    let (mut first, mut steps) = (0, units(from));
+    for cut in cuts(call, from).ok()?? {
+        first += cut.start * steps[cut.axis];
+        steps[cut.axis] *= cut.step;
+    }
+    pick(call, 0, places(dims, first, &steps)?)
+}
+
+fn transpose(call: &Call<'_>, dims: &[usize]) -> Option<Values> {
+    let units = units(call.dims(0)?);
+    let mut steps: Vec<i128> = units.iter().rev().copied().collect();
+    if let Some(order) = call.list("perm") {
+        let step = |axis: &i64| units.get(usize::try_from(*axis).ok()?).copied();
+        steps = order.iter().map(step).collect::<Option<_>>()?;
+    }
+    pick(call, 0, places(dims, 0, &steps)?)
 }
 
 fn gather(call: &Call<'_>) -> Option<Values> {
