@@ -265,11 +265,14 @@ impl Composer {
             let unbiased = self.unbiased(x, &made[2])?;
             return Ok((made[0].clone(), [made[1].clone(), unbiased]));
         }
-        // With momentum 0 the "running" outputs are those of this batch, the variance biased. They
-        // may be written over the two inputs: one tensor for both would mix them up.
+        // With momentum 0 the "running" outputs are those of this batch, the variance biased. Runtimes
+        // write them over the two inputs, whoever else reads those: so both are tensors that only
+        // this node reads, and that no other node can be found to compute as well.
         let attributes =
             [Float("epsilon", epsilon), Float("momentum", 0.0), Int("training_mode", 1)];
-        let inputs = [Some(x), Some(scale), Some(offset), Some(running[0]), Some(running[1])];
+        let only = self.nodes().len() as f64 + 2.0;
+        let running = [self.scale(running[0], only)?, self.scale(running[1], only)?];
+        let inputs = [Some(x), Some(scale), Some(offset), Some(&running[0]), Some(&running[1])];
         let made = self.ops("BatchNormalization", &inputs, &attributes, 3)?;
         let [y, mean, variance] = &made[..] else { unreachable!("three were asked for") };
         let unbiased = self.unbiased(x, variance)?;
