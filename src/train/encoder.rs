@@ -54,6 +54,7 @@ impl Encoder {
                     .help(format!("its outputs: {}", outputs.join(", ")))
             })?,
         };
+        let model = model.untied()?;
         let parameters = model.trainable();
         if !parameters.iter().any(|parameter| parameter.is_trained()) {
             return Err(Error::new(Kind::Model, "it has no weights that could be trained").help(

@@ -57,3 +57,8 @@ fn other_sizes() {
     }
     case("Resize").any(&[1, 1, 3, 4]).none().none().ints(&[1, 1, 5, 2]).check_linear();
 }
+
+#[test]
+fn casts_to_the_type_of_another() {
+    case("CastLike").any(&[2, 3]).floats(&[1.0]).check_linear();
+}

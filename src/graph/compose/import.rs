@@ -9,7 +9,7 @@
 use std::collections::{HashMap, HashSet};
 
 use super::modernise::{Modern, modernise};
-use super::{BATCH_NORM, Composer, Tensor};
+use super::{BATCH_NORM, Composer, Tensor, sequence};
 use crate::error::{Error, Kind, Result, ResultExt};
 use crate::graph::constant::{Constant, float_attribute, is_standard};
 use crate::graph::operators::NodeName;
@@ -84,17 +84,37 @@ impl Model {
 /// What each name is to the nodes that read it; the first of them decides.
 fn roles(graph: &GraphProto) -> HashMap<&str, Role> {
     let mut roles = HashMap::new();
-    for node in graph.node.iter().filter(|node| is_standard(&node.domain)) {
+    // From the last: what is only moved on its way is what those behind make of it.
+    for node in graph.node.iter().rev().filter(|node| is_standard(&node.domain)) {
         for (position, name) in node.input.iter().enumerate() {
-            if let Some(role) = role(&node.op_type, position) {
-                roles.entry(name.as_str()).or_insert(role);
+            let mut role = role(&node.op_type, position);
+            if role.is_some() && MOVING.contains(&&*node.op_type) {
+                let made = node.output.iter().filter_map(|made| roles.get(made.as_str())).next();
+                role = Some(made.copied().unwrap_or(Role::Weight));
+            }
+            if let Some(role) = role {
+                roles.insert(name.as_str(), role);
             }
         }
     }
     roles
 }
 
-fn role(operator: &str, position: usize) -> Option<Role> {
+/// Operators that only move elements, or cut them apart.
+const MOVING: &[&str] = &[
+    "Cast",
+    "CastLike",
+    "Identity",
+    "Reshape",
+    "Slice",
+    "Split",
+    "Squeeze",
+    "Transpose",
+    "Unsqueeze",
+];
+
+/// What `operator` takes what it reads at `position` for, if for a parameter.
+pub(super) fn role(operator: &str, position: usize) -> Option<Role> {
     match (operator, position) {
         ("BatchNormalization", 3 | 4) => Some(Role::Statistic),
         (
@@ -110,8 +130,7 @@ fn role(operator: &str, position: usize) -> Option<Role> {
         ("Gather", 0) => Some(Role::Weight),
         // A position embedding is added, a layer's scale multiplied; both are left undecayed.
         ("Add" | "Sub" | "Mul" | "Div" | "PRelu" | "Concat" | "Expand", _) => Some(Role::Bias),
-        // On their way to one of these.
-        ("Transpose" | "Reshape" | "Identity" | "Unsqueeze" | "Squeeze", 0) => Some(Role::Weight),
+        (moving, 0) if MOVING.contains(&moving) => Some(Role::Weight),
         _ => None,
     }
 }
@@ -145,7 +164,13 @@ impl Composer {
             return Err(Error::new(Kind::Model, "has no graph"));
         };
         let opset = model.opset().unwrap_or(1);
-        let mut copy = Copy { model, names: HashMap::new(), statistics: Vec::new(), trains };
+        let mut copy = Copy {
+            model,
+            names: HashMap::new(),
+            lists: HashMap::new(),
+            statistics: Vec::new(),
+            trains,
+        };
         let names = model.inputs().iter().map(|input| input.name.as_str());
         copy.names.extend(names.zip(inputs.iter().cloned()));
         let read: HashSet<&str> =
@@ -186,6 +211,8 @@ struct Copy<'a> {
     model: &'a Model,
     /// By the model's names, what they are here.
     names: HashMap<&'a str, Tensor>,
+    /// The same of lists of tensors.
+    lists: HashMap<&'a str, Vec<Tensor>>,
     statistics: Vec<Statistics>,
     trains: bool,
 }
@@ -206,6 +233,13 @@ impl<'a> Copy<'a> {
             self.names.insert(&node.output[0], made);
             return Ok(());
         }
+        if let ("SequenceAt", [list, place]) = (node.op_type.as_str(), &node.input[..])
+            && let (Some(list), Some(place)) =
+                (self.lists.get(list.as_str()), self.names.get(place.as_str()))
+        {
+            self.names.insert(&node.output[0], sequence::at(composer, list, place)?);
+            return Ok(());
+        }
         let inputs = node.input.iter().map(|name| match name.as_str() {
             "" => Ok(None),
             name => self.names.get(name).cloned().map(Some).ok_or_else(|| {
@@ -213,6 +247,12 @@ impl<'a> Copy<'a> {
             }),
         });
         let inputs = inputs.collect::<Result<Vec<_>>>()?;
+        if let ("SplitToSequence", [Some(x), lengths @ ..]) = (node.op_type.as_str(), &inputs[..]) {
+            let lengths = lengths.first().and_then(Option::as_ref);
+            let parts = sequence::parts(composer, node, x, lengths)?;
+            self.lists.insert(&node.output[0], parts);
+            return Ok(());
+        }
         let made = match (node.op_type.as_str(), &inputs[..]) {
             (
                 "BatchNormalization",

@@ -10,7 +10,9 @@ mod import;
 mod layout;
 mod modernise;
 mod own;
+mod sequence;
 mod tensor;
+mod untie;
 
 use std::collections::{HashMap, HashSet};
 

@@ -49,6 +49,12 @@ pub(super) fn modernise(
     match operator {
         // Inference leaves both as they are, and so does training here: no dropout.
         "Identity" | "Dropout" => return Ok(Modern::Made(first.into_iter().collect())),
+        "CastLike" => {
+            if let [Some(x), Some(like)] = &inputs[..] {
+                let to = composer.element(like);
+                return Ok(Modern::Made(vec![composer.cast(x, to)?]));
+            }
+        }
         "BatchNormalization" => {
             attributes.retain(|attribute| matches!(&*attribute.name, "epsilon" | "momentum"));
             outputs = 1;
