@@ -24,6 +24,8 @@ use crate::recipe::Precision;
 use crate::runtime::{Provider, Runtime, SessionOptions};
 use crate::whole_file::write_whole;
 
+/// The file that says what a run is.
+const DESCRIPTION: &str = "run.json";
 /// Embeddings that are spread less than this point one way.
 const COLLAPSED: f32 = 0.02;
 /// So many steps in a row are no accident.
@@ -138,12 +140,15 @@ impl<'a> Training<'a> {
         self.settings.check(dataset)?;
         let (input, applied) = input_of(&self.settings, dataset, encoder)?;
         let identity = self.settings.identity(dataset, encoder);
-        std::fs::create_dir_all(folder).map_err(|error| Error::io(folder, "create", error))?;
-        self.describe(folder, &identity)?;
+        let is_new = !is_there(folder, &identity)?;
         let started = self.started(encoder)?;
         let groups = dataset.forms();
         let design = self.design(dataset, &started, &groups, applied)?;
         let mut trainer = Trainer::new(&design, self.runtime, &self.session, self.settings.seed)?;
+        // Nothing is begun that cannot be trained.
+        if is_new {
+            self.describe(folder, &identity)?;
+        }
         let mut progressed = Progressed { step: 0, loader: None };
         if let Some((_, path)) = checkpoint::all(folder)?.last() {
             progressed = checkpoint::load(path, &mut trainer, &identity)?;
@@ -191,94 +196,11 @@ impl<'a> Training<'a> {
         })
     }
 
-    /// One step of the run as an ONNX model: delivered images, labels and latents go in beside every
-    /// variable, the loss and the variables after the step come out. Variables come out as
-    /// `next/NAME`.
-    ///
-    /// # Errors
-    /// As [`Training::run`], for what can be told before it.
-    pub fn step_graph(&self, dataset: &Dataset, encoder: &Encoder) -> Result<Model> {
-        self.settings.check(dataset)?;
-        let (_, applied) = input_of(&self.settings, dataset, encoder)?;
-        let groups = dataset.forms();
-        let design = self.design(dataset, encoder, &groups, applied)?;
-        Ok(Design { own_kernels: false, ..design }.build(Part::Whole)?.model)
-    }
-
-    /// Steps to be made by hand, from the first on; nothing is written.
-    ///
-    /// # Errors
-    /// As [`Training::run`], for what can be told before it.
-    pub fn stepper(&self, dataset: &Dataset, encoder: &Encoder) -> Result<Stepper> {
-        self.settings.check(dataset)?;
-        let (input, applied) = input_of(&self.settings, dataset, encoder)?;
+        let is_new = !is_there(folder, &identity)?;
         let started = self.started(encoder)?;
-        let groups = dataset.forms();
-        let design = self.design(dataset, &started, &groups, applied)?;
-        Ok(Stepper {
-            trainer: Trainer::new(&design, self.runtime, &self.session, self.settings.seed)?,
-            batch: self.settings.batch,
-            accumulate: self.settings.accumulate,
-            step: 0,
-            encoder: started,
-            input,
-        })
-    }
-
-    /// Genset's own kernels are for the CPU provider, and for `f32`.
-    fn own_kernels(&self) -> bool {
-        let on_cpu = self.session.providers.iter().all(|provider| *provider == Provider::Cpu);
-        self.own_kernels && on_cpu && self.session.precision == Precision::F32
-    }
-
-    /// The encoder as the first step has it.
-    fn started(&self, encoder: &Encoder) -> Result<Encoder> {
-        match self.settings.restart {
-            true => encoder.initialised(self.settings.seed),
-            false => Ok(encoder.clone()),
-        }
-    }
-
-    fn design<'d>(
-        &self,
-        dataset: &Dataset,
-        encoder: &'d Encoder,
-        groups: &'d [GroupForm],
-        input: Option<EncoderInput>,
-    ) -> Result<Design<'d>> {
-        for group in groups {
-            encoder.check_images(group.form.planes())?;
-        }
-        Ok(Design {
-            encoder,
-            groups,
-            input,
-            batch: self.settings.batch,
-            objective: self.settings.objective,
-            head: self.settings.head.clone(),
-            optimizer: self.settings.optimizer,
-            clip: self.settings.clip,
-            classes: dataset.classes().len().max(classes_of(dataset)),
-            latent: dataset.latent_len(),
-            has_sources: dataset.echoes(),
-            accumulate: self.settings.accumulate,
-            own_kernels: self.own_kernels(),
-        })
-    }
-
-    /// Writes what the run is, or checks that the run that is there is this one.
     fn describe(&self, folder: &Path, identity: &Identity) -> Result<()> {
-        let path = folder.join("run.json");
-        if path.exists() {
-            let text = std::fs::read(&path).map_err(|error| Error::io(&path, "read", error))?;
-            let there: serde_json::Value = serde_json::from_slice(&text).map_err(|error| {
-                Error::new(Kind::Io, format!("is no run: {error}"))
-                    .at(path.display())
-                    .help("train into another folder")
-            })?;
-            let run = there.get("run").unwrap_or(&serde_json::Value::Null);
-            return identity.check(run).map_err(|error| error.at(path.display()));
-        }
+        std::fs::create_dir_all(folder).map_err(|error| Error::io(folder, "create", error))?;
+        let path = folder.join(DESCRIPTION);
         let providers: Vec<_> = self.session.providers.iter().map(ToString::to_string).collect();
         let text = json!({
             "run": identity,
@@ -429,6 +351,27 @@ impl<'a> Training<'a> {
         };
         Error::new(Kind::Limit, what).help(format!("{help}; {good}"))
     }
+}
+
+/// Whether this run is in `folder` already.
+///
+/// # Errors
+/// [`Kind::State`] if it is another one.
+fn is_there(folder: &Path, identity: &Identity) -> Result<bool> {
+    let path = folder.join(DESCRIPTION);
+    let text = match std::fs::read(&path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(false),
+        Err(error) => return Err(Error::io(&path, "read", error)),
+    };
+    let there: serde_json::Value = serde_json::from_slice(&text).map_err(|error| {
+        Error::new(Kind::Io, format!("is no run: {error}"))
+            .at(path.display())
+            .help("train into another folder")
+    })?;
+    let run = there.get("run").unwrap_or(&serde_json::Value::Null);
+    identity.check(run).map_err(|error| error.at(path.display()))?;
+    Ok(true)
 }
 
 /// What a run has in hand.
