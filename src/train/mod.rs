@@ -37,6 +37,8 @@ mod schedule;
 mod settings;
 mod step;
 mod stepper;
+#[cfg(test)]
+mod tests;
 mod trainer;
 mod values;
 mod variable;
