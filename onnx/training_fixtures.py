@@ -11,10 +11,8 @@ images are noise: nothing in these files is anybody's data.
 from __future__ import annotations
 
 import argparse
-import json
-import struct
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +23,8 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 import encoders
 import objectives
+from encoder_networks import Head
+from safetensors_file import File
 
 BATCH, VIEWS, TEMPERATURE = 4, 2, 0.5
 STEPS = {"sgd": 10, "adamw": 3, "lars": 3}
@@ -73,33 +73,6 @@ WAYS = {
 }
 # As they begin, normalisations are equal, and exporters write what is equal once.
 UNTRAINED = {"conv-small": [ts(17), dynamo(18)], "vit": [ts(17), dynamo(20, kept=False)]}
-
-
-@dataclass
-class File:
-    """A safetensors file: tensors, and what they are in its metadata."""
-
-    case: dict[str, object]
-    tensors: dict[str, np.ndarray] = field(default_factory=dict)
-
-    def put(self, name: str, tensor: Tensor | np.ndarray | float) -> None:
-        array = tensor.detach().numpy() if isinstance(tensor, Tensor) else np.asarray(tensor)
-        # Losses stay double; what is large is single, which is far below what is asked for.
-        self.tensors[name] = array.astype(np.float32) if array.dtype == np.float64 and array.ndim else array
-
-    def write(self, path: Path) -> None:
-        kinds = {"float32": "F32", "float64": "F64", "int64": "I64", "uint8": "U8"}
-        header: dict[str, object] = {"__metadata__": {"case": json.dumps(self.case, sort_keys=True)}}
-        data = b""
-        # The format wants the widest first, then by name.
-        for name, array in sorted(self.tensors.items(), key=lambda pair: (-pair[1].itemsize, pair[0])):
-            raw = np.ascontiguousarray(array).tobytes()
-            offsets = [len(data), len(data) + len(raw)]
-            header[name] = {"dtype": kinds[str(array.dtype)], "shape": list(array.shape), "data_offsets": offsets}
-            data += raw
-        text = json.dumps(header).encode()
-        text += b" " * (-len(text) % 8)
-        path.write_bytes(struct.pack("<Q", len(text)) + text + data)
 
 
 def folded(network: nn.Module) -> nn.Module:
@@ -339,45 +312,6 @@ def plain(folder: Path) -> None:
             cases.append({"objective": objective, "views": count, "key": key, "sources": objective.endswith("0.3")})
     file.case["objectives"] = cases
     file.write(folder / "objectives.safetensors")
-
-
-class Head(nn.Module):
-    """Linear layers with normalisation and ReLU between, named as genset names them."""
-
-    def __init__(self, inside: int, widths: list[int]):
-        super().__init__()
-        self.linear, self.norm = nn.ModuleList(), nn.ModuleList()
-        for place, out in enumerate(widths):
-            last = place + 1 == len(widths)
-            self.linear.append(nn.Linear(inside, out, bias=last))
-            if not last:
-                self.norm.append(nn.BatchNorm1d(out))
-                nn.init.uniform_(self.norm[-1].weight, 0.7, 1.3)
-                nn.init.uniform_(self.norm[-1].bias, -0.2, 0.2)
-            inside = out
-
-    def forward(self, x: Tensor) -> Tensor:
-        for place, linear in enumerate(self.linear):
-            x = linear(x)
-            x = self.norm[place](x).relu() if place < len(self.norm) else x
-        return x
-
-    def variables(self, name: str) -> dict[str, Tensor]:
-        made = {}
-        for place, linear in enumerate(self.linear):
-            made[f"{name}.{place}.weight"] = linear.weight
-            if linear.bias is not None:
-                made[f"{name}.{place}.bias"] = linear.bias
-            else:
-                norm = self.norm[place]
-                parts = {
-                    "scale": norm.weight,
-                    "offset": norm.bias,
-                    "mean": norm.running_mean,
-                    "variance": norm.running_var,
-                }
-                made |= {f"{name}.{place}.{part}": value for part, value in parts.items()}
-        return made
 
 
 def byol(folder: Path) -> None:
