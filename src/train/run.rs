@@ -196,8 +196,82 @@ impl<'a> Training<'a> {
         })
     }
 
-        let is_new = !is_there(folder, &identity)?;
+    /// One step of the run as an ONNX model: delivered images, labels and latents go in beside every
+    /// variable, the loss and the variables after the step come out. Variables come out as
+    /// `next/NAME`.
+    ///
+    /// # Errors
+    /// As [`Training::run`], for what can be told before it.
+    pub fn step_graph(&self, dataset: &Dataset, encoder: &Encoder) -> Result<Model> {
+        self.settings.check(dataset)?;
+        let (_, applied) = input_of(&self.settings, dataset, encoder)?;
+        let groups = dataset.forms();
+        let design = self.design(dataset, encoder, &groups, applied)?;
+        Ok(Design { own_kernels: false, ..design }.build(Part::Whole)?.model)
+    }
+
+    /// Steps to be made by hand, from the first on; nothing is written.
+    ///
+    /// # Errors
+    /// As [`Training::run`], for what can be told before it.
+    pub fn stepper(&self, dataset: &Dataset, encoder: &Encoder) -> Result<Stepper> {
+        self.settings.check(dataset)?;
+        let (input, applied) = input_of(&self.settings, dataset, encoder)?;
         let started = self.started(encoder)?;
+        let groups = dataset.forms();
+        let design = self.design(dataset, &started, &groups, applied)?;
+        Ok(Stepper {
+            trainer: Trainer::new(&design, self.runtime, &self.session, self.settings.seed)?,
+            batch: self.settings.batch,
+            accumulate: self.settings.accumulate,
+            step: 0,
+            encoder: started,
+            input,
+        })
+    }
+
+    /// Genset's own kernels are for the CPU provider, and for `f32`.
+    fn own_kernels(&self) -> bool {
+        let on_cpu = self.session.providers.iter().all(|provider| *provider == Provider::Cpu);
+        self.own_kernels && on_cpu && self.session.precision == Precision::F32
+    }
+
+    /// The encoder as the first step has it.
+    fn started(&self, encoder: &Encoder) -> Result<Encoder> {
+        match self.settings.restart {
+            true => encoder.initialised(self.settings.seed),
+            false => Ok(encoder.clone()),
+        }
+    }
+
+    fn design<'d>(
+        &self,
+        dataset: &Dataset,
+        encoder: &'d Encoder,
+        groups: &'d [GroupForm],
+        input: Option<EncoderInput>,
+    ) -> Result<Design<'d>> {
+        for group in groups {
+            encoder.check_images(group.form.planes())?;
+        }
+        Ok(Design {
+            encoder,
+            groups,
+            input,
+            batch: self.settings.batch,
+            objective: self.settings.objective,
+            head: self.settings.head.clone(),
+            optimizer: self.settings.optimizer,
+            clip: self.settings.clip,
+            classes: dataset.classes().len().max(classes_of(dataset)),
+            latent: dataset.latent_len(),
+            has_sources: dataset.echoes(),
+            accumulate: self.settings.accumulate,
+            own_kernels: self.own_kernels(),
+        })
+    }
+
+    /// Writes what the run is.
     fn describe(&self, folder: &Path, identity: &Identity) -> Result<()> {
         std::fs::create_dir_all(folder).map_err(|error| Error::io(folder, "create", error))?;
         let path = folder.join(DESCRIPTION);

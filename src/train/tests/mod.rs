@@ -16,7 +16,8 @@ use super::encoder::Encoder;
 use super::objective::Objective;
 use super::optimizer::Optimizer;
 use super::step::Design;
-use super::trainer::{Feed, Measured, Pace, Trainer};
+use super::stepper::Measured;
+use super::trainer::{Feed, Pace, Trainer};
 use crate::codec::RawForm;
 use crate::graph::EncoderInput;
 use crate::load::GroupForm;
@@ -124,6 +125,7 @@ fn design<'a>(
         latent: 0,
         has_sources: false,
         accumulate: 1,
+        own_kernels: true,
     }
 }
 
