@@ -16,7 +16,24 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 /// Every verb, and flags that its help must name.
-const VERBS: [(&str, &[&str]); 13] = [
+const VERBS: [(&str, &[&str]); 15] = [
+    (
+        "encoder",
+        &["<ARCHITECTURE>", "--output <FILE.onnx>", "--channels <N>", "--size <N>", "resnet-tiny"],
+    ),
+    (
+        "train",
+        &[
+            "<RECIPE>",
+            "--encoder <ENCODER.onnx>",
+            "--output <DIR>",
+            "--objective",
+            "--optimizer",
+            "--steps <N>",
+            "--probe-train <DATA>",
+            "barlow-twins",
+        ],
+    ),
     ("demo", &["--output <DIR>", "--ort <PATH>"]),
     (
         "inspect",

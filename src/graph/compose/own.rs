@@ -129,6 +129,7 @@ impl Composer {
             output: vec![output.to_owned()],
             ..Default::default()
         };
+        made.name.clone_from(&product);
         let output = std::mem::replace(&mut made.output[0], product.clone());
         let shaped = then("Reshape", [&bias, channels.name()], &offset);
         let sum = then("Add", [&product, &offset], &output);
