@@ -8,6 +8,7 @@ use super::{
 use crate::train::encoder::Encoder;
 use crate::train::objective::Objective;
 use crate::train::optimizer::Optimizer;
+use crate::train::step::Design;
 
 /// How far a gradient may be from PyTorch's, as a share of its norm.
 const GRADIENT: f64 = 1e-4;
@@ -63,14 +64,20 @@ impl<'a> Export<'a> {
         }
     }
 
-    /// The gradient of every parameter; gives the largest relative error.
+    /// The gradient of every parameter, by genset's own kernels and by standard operators alone;
+    /// gives the largest relative error.
     fn check_gradients(&self, fixture: &Fixture) -> f64 {
+        let both = [true, false].map(|own_kernels| self.check_gradients_by(own_kernels, fixture));
+        both[0].max(both[1])
+    }
+
+    fn check_gradients_by(&self, own_kernels: bool, fixture: &Fixture) -> f64 {
         let (groups, images) = ([fixture.group()], fixture.bytes("images"));
         let batch = fixture.dims("images")[0];
         // After one step from nothing, what momentum remembers is the gradient.
         let optimizer = Optimizer::Sgd { momentum: 0.5, decay: 0.0 };
         let design = design(&self.encoder, &groups, batch, Self::objective(fixture), optimizer);
-        let mut trainer = trainer(&design);
+        let mut trainer = trainer(&Design { own_kernels, ..design });
         let measured = trainer.step(&[fixture.feed(&images)], pace(1, 0.0)).unwrap();
         let expected = fixture.floats("loss/sgd")[0];
         assert!(is_close(loss(measured), expected, 1e-5), "{}: {measured:?}", self.file);
