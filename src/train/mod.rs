@@ -45,10 +45,8 @@ mod variable;
 
 pub use self::architecture::Architecture;
 pub use self::encoder::Encoder;
-pub(crate) use self::objective::OBJECTIVES;
-pub use self::objective::Objective;
-pub(crate) use self::optimizer::OPTIMIZERS;
-pub use self::optimizer::Optimizer;
+pub use self::objective::{OBJECTIVES, Objective};
+pub use self::optimizer::{OPTIMIZERS, Optimizer};
 pub use self::record::Line;
 pub use self::run::{Probe, Trained, Training};
 pub use self::schedule::Schedule;

@@ -46,7 +46,7 @@ pub enum Optimizer {
 }
 
 /// Their names and default numbers.
-pub(crate) const OPTIMIZERS: [(&str, Optimizer); 3] = [
+pub const OPTIMIZERS: [(&str, Optimizer); 3] = [
     ("sgd", Optimizer::Sgd { momentum: 0.9, decay: 1e-4 }),
     ("adamw", Optimizer::AdamW { beta1: 0.9, beta2: 0.999, epsilon: 1e-8, decay: 1e-2 }),
     ("lars", Optimizer::Lars { momentum: 0.9, decay: 1e-6, trust: 1e-3 }),

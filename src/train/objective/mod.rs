@@ -66,7 +66,7 @@ pub enum Objective {
 }
 
 /// Its name, its default numbers, and what it is, as `--objective` takes them.
-pub(crate) const OBJECTIVES: [(&str, Objective, &str); 8] = [
+pub const OBJECTIVES: [(&str, Objective, &str); 8] = [
     (
         "contrast",
         Objective::Contrast { temperature: 0.2 },
