@@ -64,7 +64,7 @@ pub type Probe<'a> = dyn FnMut(&Model) -> Result<f64> + 'a;
 /// What a run has come to.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Trained {
-    /// The encoder with its new parameters, as it is in [`Trained::encoder`].
+    /// Where the encoder with its new parameters is.
     pub path: PathBuf,
     /// Steps that this call made.
     pub steps: u64,
