@@ -31,22 +31,6 @@ struct Encoder {
     scratch: Vec<f32>,
 }
 
-/// The output of `model` that features are read from: the one named, or else the first.
-///
-/// # Errors
-/// [`Kind::Argument`] with the names there are.
-pub(super) fn choose_output(model: &Model, wanted: Option<&str>) -> Result<String> {
-    let names: Vec<&str> = model.outputs().iter().map(|output| output.name.as_str()).collect();
-    match wanted {
-        None => Ok(names[0].to_owned()),
-        Some(wanted) if names.contains(&wanted) => Ok(wanted.to_owned()),
-        Some(wanted) => {
-            let message = format!("{} has no output `{wanted}`", model.name());
-            Err(Error::new(Kind::Argument, message).help(format!("it has {}", names.join(", "))))
-        }
-    }
-}
-
 /// Opens `count` sessions of an encoder for images of `[channels, height, width]`.
 ///
 /// # Errors

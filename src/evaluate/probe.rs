@@ -3,10 +3,9 @@
 use std::ops::Range;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::thread;
 
 use super::classes::Classes;
-use super::encoder::{self, Encoding, RawPixels, choose_output};
+use super::encoder::{self, Encoding, RawPixels};
 use super::extract::{Featurise, Wanted, extract};
 use super::features::{Features, standardise};
 use super::interval::Accuracy;
@@ -18,6 +17,7 @@ use super::report::{
 use crate::error::{Error, Kind, Result, ResultExt};
 use crate::graph::{EncoderInput, Model};
 use crate::load::{Dataset, Options, Stop};
+use crate::process::cores;
 
 /// Neighbours that vote, as in the papers.
 pub const NEIGHBOURS: usize = 20;
@@ -133,7 +133,11 @@ impl Probe {
             Some(input) => input.clone(),
             None => EncoderInput::of(encoder)?.unwrap_or_default(),
         };
-        let output = choose_output(encoder, self.output.as_deref())?;
+        let place = match &self.output {
+            Some(name) => encoder.output_place(name).at(|| encoder.name().to_owned())?,
+            None => 0,
+        };
+        let output = encoder.outputs()[place].name.clone();
         let pair = self.pair(train, test)?;
         let workers = match self.workers {
             Some(0) => return Err(Error::new(Kind::Argument, "a probe needs at least one worker")),
@@ -428,8 +432,4 @@ fn by_class(right: &[bool], classes: &[u32], count: usize) -> Vec<Option<Accurac
 fn listed(names: &[String]) -> String {
     let more = if names.len() > 4 { ", …" } else { "" };
     names[..names.len().min(4)].join(", ") + more
-}
-
-fn cores() -> usize {
-    thread::available_parallelism().map_or(1, std::num::NonZero::get)
 }

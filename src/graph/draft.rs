@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use bytes::Bytes;
 
 use super::constant::{floats, is_standard};
-use super::proto::{EXTERNAL, GraphProto, ModelProto, NodeProto, TensorProto};
+use super::proto::{GraphProto, ModelProto, NodeProto, TensorProto};
 use super::write::Plan;
 use super::{MAX_FILE_BYTES, Model, external, scope};
 use crate::error::{Error, Kind, Result, ResultExt};
@@ -80,10 +80,7 @@ impl Draft {
 
     /// The floats of a constant of this model, in whatever file they lie.
     pub fn floats(&self, tensor: &TensorProto) -> Option<Vec<f32>> {
-        match tensor.data_location {
-            EXTERNAL => floats(&external::inside(tensor, self.path.as_deref()?).ok()?),
-            _ => floats(tensor),
-        }
+        floats(&*external::whole(tensor, self.path.as_deref()).ok()?)
     }
 
     /// The version of the standard operators.

@@ -3,6 +3,7 @@
 //! A model names these files, so a hostile one could name any file of the machine. Each location
 //! must stay inside the model's folder, also after following links, and hold the bytes promised.
 
+use std::borrow::Cow;
 use std::collections::HashSet;
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
@@ -67,6 +68,20 @@ pub(super) fn open(tensor: &TensorProto, path: &Path) -> Result<(u64, impl Read 
     };
     let file = read().map_err(|error| Error::io(&path, "read", error))?;
     Ok((length, file.take(length)))
+}
+
+/// `tensor` with its data inside, read from beside the model at `path` if it lies there.
+///
+/// # Errors
+/// As [`open`]. A model without a path has all its data inside, which was checked when it was read.
+pub(super) fn whole<'t>(
+    tensor: &'t TensorProto,
+    path: Option<&Path>,
+) -> Result<Cow<'t, TensorProto>> {
+    match path.filter(|_| tensor.data_location == EXTERNAL) {
+        Some(path) => inside(tensor, path).map(Cow::Owned),
+        None => Ok(Cow::Borrowed(tensor)),
+    }
 }
 
 /// `tensor`, which lies in a file beside the model at `path`, with its data inside.

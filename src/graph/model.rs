@@ -111,6 +111,30 @@ impl Model {
         &self.outputs
     }
 
+    /// The place among [`Model::outputs`] of the one named `name`.
+    ///
+    /// # Errors
+    /// [`Kind::Argument`] with the names there are.
+    pub(crate) fn output_place(&self, name: &str) -> Result<usize> {
+        self.outputs.iter().position(|output| output.name == name).ok_or_else(|| {
+            let known: Vec<_> = self.outputs.iter().map(|output| output.name.as_str()).collect();
+            Error::new(Kind::Argument, format!("no output is named `{name}`"))
+                .help(format!("its outputs: {}", known.join(", ")))
+        })
+    }
+
+    /// The place among [`Model::inputs`] of the one named `name`.
+    ///
+    /// # Errors
+    /// [`Kind::Argument`] with the names there are.
+    pub(super) fn input_place(&self, name: &str) -> Result<usize> {
+        self.inputs.iter().position(|input| input.name == name).ok_or_else(|| {
+            let known: Vec<_> = self.inputs.iter().map(|input| input.name.as_str()).collect();
+            Error::new(Kind::Argument, format!("no input is named `{name}`"))
+                .help(format!("its inputs: {}", known.join(", ")))
+        })
+    }
+
     /// The value of `key` in the model's own metadata.
     #[must_use]
     pub fn metadata(&self, key: &str) -> Option<&str> {

@@ -2,9 +2,10 @@
 
 use std::collections::HashMap;
 
-use super::Model;
+use super::constant::floats;
 use super::draft::Draft;
 use super::value::Element;
+use super::{Model, external};
 use crate::error::{Error, Kind, Result};
 
 impl Model {
@@ -12,12 +13,12 @@ impl Model {
     /// and of `f32`.
     #[must_use]
     pub fn initializer(&self, name: &str) -> Option<Vec<f32>> {
-        let draft = Draft::of(self);
-        let tensor = draft.graph().initializer.iter().find(|tensor| tensor.name == name)?;
+        let graph = self.proto().graph.as_ref()?;
+        let tensor = graph.initializer.iter().find(|tensor| tensor.name == name)?;
         if Element::from_onnx(tensor.data_type) != Element::F32 {
             return None;
         }
-        draft.floats(tensor)
+        floats(&*external::whole(tensor, self.path()).ok()?)
     }
 
     /// This model with other numbers in its initializers of `f32`, by name; the sizes stay.

@@ -6,6 +6,7 @@
 use std::fmt;
 use std::str::FromStr;
 
+use super::numbers;
 use crate::error::{Error, Kind, Result};
 use crate::graph::compose::Attribute::{Float, Int, Ints};
 use crate::graph::compose::{Composer, Tensor};
@@ -271,12 +272,7 @@ impl FromStr for Architecture {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self> {
-        let found = Self::ALL.iter().find(|(name, _, _)| *name == text);
-        found.map(|(_, architecture, _)| *architecture).ok_or_else(|| {
-            let known: Vec<_> = Self::ALL.iter().map(|(name, _, _)| *name).collect();
-            Error::new(Kind::Argument, format!("unknown encoder `{text}`"))
-                .help(format!("known: {}", known.join(", ")))
-        })
+        numbers::named("encoder", text, Self::ALL.map(|(name, it, _)| (name, it)))
     }
 }
 

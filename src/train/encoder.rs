@@ -46,14 +46,7 @@ impl Encoder {
                 .help("an encoder takes images [N, C, H, W] and nothing else"));
         };
         let (channels, size) = image_of(input)?;
-        let outputs: Vec<&str> = model.outputs().iter().map(|output| &*output.name).collect();
-        let output = match output {
-            None => 0,
-            Some(name) => outputs.iter().position(|output| *output == name).ok_or_else(|| {
-                Error::new(Kind::Argument, format!("no output is named `{name}`"))
-                    .help(format!("its outputs: {}", outputs.join(", ")))
-            })?,
-        };
+        let output = output.map_or(Ok(0), |name| model.output_place(name))?;
         let model = model.untied()?;
         let parameters = model.trainable();
         if !parameters.iter().any(|parameter| parameter.is_trained()) {

@@ -37,8 +37,8 @@ impl Head {
             if layer + 1 < self.widths.len() {
                 variables.push(Variable::offset(name("scale"), vec![width], Initial::Ones));
                 variables.push(Variable::offset(name("offset"), vec![width], Initial::Zeros));
-                variables.push(Variable::statistic(name("mean"), vec![width], Initial::Zeros));
-                variables.push(Variable::statistic(name("variance"), vec![width], Initial::Ones));
+                variables.push(Variable::state(name("mean"), vec![width], Initial::Zeros));
+                variables.push(Variable::state(name("variance"), vec![width], Initial::Ones));
             } else {
                 variables.push(Variable::offset(name("bias"), vec![width], drawn));
             }

@@ -1,6 +1,22 @@
-//! Numbers set by name behind a colon: `contrast:temperature=0.1`, `sgd:momentum=0.9,decay=0`.
+//! What is chosen by name, and its numbers, set behind a colon: `contrast:temperature=0.1`,
+//! `sgd:momentum=0.9,decay=0`.
 
 use crate::error::{Error, Kind, Result};
+
+/// What is called `name` among `all`; `what` is what they are, for errors.
+///
+/// # Errors
+/// [`Kind::Argument`] with the names that there are.
+pub(super) fn named<T: Copy, const N: usize>(
+    what: &str,
+    name: &str,
+    all: [(&'static str, T); N],
+) -> Result<T> {
+    all.iter().find(|(known, _)| *known == name).map(|(_, it)| *it).ok_or_else(|| {
+        Error::new(Kind::Argument, format!("unknown {what} `{name}`"))
+            .help(format!("known: {}", all.map(|(known, _)| known).join(", ")))
+    })
+}
 
 /// Sets what `text` names of `numbers`; `what` is what the text describes, for errors.
 ///

@@ -7,9 +7,9 @@ use std::fmt;
 use std::str::FromStr;
 
 use super::numbers;
-use super::variable::{Initial, Role, Variable, Variables};
-use crate::error::{Error, Kind, Result};
-use crate::graph::compose::{Composer, Tensor};
+use super::variable::{Initial, Variable, Variables};
+use crate::error::{Error, Result};
+use crate::graph::compose::{Composer, Role, Tensor};
 
 /// An optimizer, with its numbers.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -94,7 +94,7 @@ impl Optimizer {
     pub(super) fn memory(&self, parameter: &Variable) -> Vec<Variable> {
         let zeros = |of: &str| {
             let name = format!("{of}/{}", parameter.name);
-            Variable::statistic(name, parameter.dims.clone(), Initial::Zeros)
+            Variable::state(name, parameter.dims.clone(), Initial::Zeros)
         };
         match self {
             Self::Sgd { momentum, .. } if *momentum == 0.0 => vec![],
@@ -249,12 +249,7 @@ impl FromStr for Optimizer {
     /// As [`Optimizer`] is displayed; numbers that are not named have their defaults.
     fn from_str(text: &str) -> Result<Self> {
         let (name, _) = text.split_once(':').unwrap_or((text, ""));
-        let known: Vec<_> = OPTIMIZERS.iter().map(|(name, _)| *name).collect();
-        let found = OPTIMIZERS.iter().find(|(known, _)| *known == name).map(|(_, it)| *it);
-        let mut optimizer = found.ok_or_else(|| {
-            Error::new(Kind::Argument, format!("unknown optimizer `{name}`"))
-                .help(format!("known: {}", known.join(", ")))
-        })?;
+        let mut optimizer = numbers::named("optimizer", name, OPTIMIZERS)?;
         numbers::set("optimizer", text, &mut optimizer.numbers())?;
         Ok(optimizer)
     }

@@ -8,10 +8,10 @@ use std::collections::HashMap;
 
 use super::encoder::Encoder;
 use super::head::Head;
-use super::objective::{Embedded, Objective};
+use super::objective::{Embedded, Objective, unit};
 use super::optimizer::{Optimizer, Rates};
 use super::values::{element, seen};
-use super::variable::{Initial, Role, Variable, Variables};
+use super::variable::{Initial, Variable, Variables};
 use crate::error::{Error, Kind, Result};
 use crate::graph::compose::{Composer, Statistics, Tensor};
 use crate::graph::{Element, EncoderInput, Model};
@@ -210,15 +210,10 @@ impl Design<'_> {
 
     /// All variables, and the places of those that the loss is differentiated by.
     fn variables(&self, head: &Head, predictor: Option<&Head>) -> (Vec<Variable>, Vec<usize>) {
-        use crate::graph::compose::Role as Kind;
         let of_encoder = self.encoder.parameters().iter().map(|parameter| Variable {
             name: parameter.name.clone(),
             dims: parameter.dims.clone(),
-            role: match parameter.role {
-                Kind::Weight => Role::Weight,
-                Kind::Bias => Role::Offset,
-                Kind::Statistic => Role::State,
-            },
+            role: parameter.role,
             initial: Initial::Encoder,
         });
         let mut variables: Vec<Variable> = of_encoder.chain(head.variables()).collect();
@@ -230,7 +225,7 @@ impl Design<'_> {
                 .map(|variable| {
                     let initial = Initial::Copy(variable.name.clone());
                     let name = format!("{TARGET}{}", variable.name);
-                    Variable::statistic(name, variable.dims.clone(), initial)
+                    Variable::state(name, variable.dims.clone(), initial)
                 })
                 .collect(),
             None => Vec::new(),
@@ -244,7 +239,7 @@ impl Design<'_> {
             if self.accumulate > 1 {
                 let variable = &variables[place];
                 let name = format!("{SUM}{}", variable.name);
-                more.push(Variable::statistic(name, variable.dims.clone(), Initial::Zeros));
+                more.push(Variable::state(name, variable.dims.clone(), Initial::Zeros));
             }
         }
         variables.extend(more);
@@ -368,10 +363,8 @@ impl Design<'_> {
     fn clip(&self, c: &mut Composer, gradients: &mut [Tensor]) -> Result<Tensor> {
         let mut squares = Vec::new();
         for gradient in gradients.iter() {
-            let sum = {
-                let axes: Vec<usize> = (0..c.dims(gradient).len()).collect();
-                c.reduce("ReduceSumSquare", gradient, &axes, false)?
-            };
+            let axes: Vec<usize> = (0..c.dims(gradient).len()).collect();
+            let sum = c.reduce("ReduceSumSquare", gradient, &axes, false)?;
             squares.push(c.reshape(&sum, &[1])?);
         }
         let all = c.concat(&squares, 0)?;
@@ -441,11 +434,7 @@ fn move_statistics(
 /// and He 2021, section 4.1).
 fn spread(c: &mut Composer, views: &[Tensor]) -> Result<Tensor> {
     let width = c.dims(&views[0])[1];
-    let square = c.square(&views[0])?;
-    let sum = c.sum(&square, &[1], true)?;
-    let sum = c.shift(&sum, 1e-12)?;
-    let length = c.unary("Sqrt", &sum)?;
-    let unit = c.div(&views[0], &length)?;
+    let unit = unit(c, &views[0])?;
     let mean = c.mean(&unit, &[0], true)?;
     let centred = c.sub(&unit, &mean)?;
     let square = c.square(&centred)?;

@@ -3,12 +3,12 @@
 //! Every variable has two tensors. A step reads one and writes the other; after it they change
 //! places. Nothing is copied or allocated between steps.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use super::kernel::KERNELS;
 use super::step::{
-    Design, KEEP, LABEL, LATENT, LOSS, NEXT, NORM, Part, RATE, SOURCE, SPREAD, STEP, images_dims,
-    images_name,
+    Design, KEEP, LABEL, LATENT, LOSS, NEXT, NORM, Part, RATE, SOURCE, SPREAD, STEP, StepGraph,
+    images_dims, images_name,
 };
 use super::stepper::Measured;
 use super::values::element;
@@ -16,7 +16,7 @@ use super::variable::{Initial, Variable};
 use crate::error::{Error, Kind, Result};
 use crate::graph::{Element, uniform};
 use crate::load::{Batch, Images};
-use crate::runtime::{ModelSource, Runtime, Session, SessionOptions, Tensor, TensorView};
+use crate::runtime::{ModelSource, Operator, Runtime, Session, SessionOptions, Tensor, TensorView};
 
 /// What is fed at every step beside a batch.
 #[derive(Debug, Clone, Copy)]
@@ -73,9 +73,37 @@ pub(super) struct Trainer {
 #[derive(Debug)]
 struct Running {
     session: Session,
-    inputs: Vec<String>,
-    /// Places of variables.
-    changed: Vec<usize>,
+    /// The inputs that it has beside images and variables.
+    feeds: Vec<&'static str>,
+    /// Places of the variables that it reads. The sums of earlier batches are read by some parts
+    /// alone.
+    reads: Vec<usize>,
+    /// Places of the variables that it changes, and the outputs that they are then.
+    changed: Vec<(usize, String)>,
+}
+
+impl Running {
+    /// # Errors
+    /// Those of the runtime.
+    fn new(
+        graph: &StepGraph,
+        runtime: &Runtime,
+        options: &SessionOptions,
+        operators: &[Operator],
+    ) -> Result<Self> {
+        let source = ModelSource::Memory(graph.model.bytes());
+        let inputs: HashSet<&str> =
+            graph.model.inputs().iter().map(|input| input.name.as_str()).collect();
+        let feeds = [LABEL, SOURCE, LATENT, RATE, STEP, KEEP];
+        let named = |&place: &usize| (place, format!("{NEXT}{}", graph.variables[place].name));
+        let places = 0..graph.variables.len();
+        Ok(Self {
+            session: Session::open_with_operators(runtime, source, options, operators)?,
+            feeds: feeds.into_iter().filter(|name| inputs.contains(name)).collect(),
+            reads: places.filter(|&at| inputs.contains(&*graph.variables[at].name)).collect(),
+            changed: graph.changed.iter().map(named).collect(),
+        })
+    }
 }
 
 impl Trainer {
@@ -99,12 +127,7 @@ impl Trainer {
         let mut variables = Vec::new();
         for part in parts {
             let graph = design.build(part)?;
-            let source = ModelSource::Memory(graph.model.bytes());
-            running.push(Running {
-                session: Session::open_with_operators(runtime, source, options, operators)?,
-                inputs: graph.model.inputs().iter().map(|input| input.name.clone()).collect(),
-                changed: graph.changed,
-            });
+            running.push(Running::new(&graph, runtime, options, operators)?);
             variables = graph.variables;
         }
         let mut tensors = Vec::new();
@@ -221,8 +244,7 @@ impl Trainer {
         for ((_, tensor), images) in self.images.iter_mut().zip(&batch.images) {
             tensor.bytes_mut()?.copy_from_slice(images);
         }
-        let inputs = &self.parts[0].inputs;
-        let is_read = |name: &str| inputs.iter().any(|input| input == name);
+        let is_read = |name: &str| self.parts[0].feeds.contains(&name);
         if let (true, Some(labels)) = (is_read(LABEL), batch.labels) {
             write(&mut self.feeds, LABEL, |tensor| tensor.write_integers(0, labels))?;
         }
@@ -240,29 +262,25 @@ impl Trainer {
 
     fn run(&mut self, part: usize) -> Result<Measured> {
         let Self { parts, variables, tensors, images, feeds, scalars } = self;
-        let Running { session, inputs, changed } = &mut parts[part];
+        let Running { session, feeds: own, reads, changed } = &mut parts[part];
         for (name, tensor) in images.iter() {
             session.bind_input(name, tensor)?;
         }
-        for (name, tensor) in feeds.iter().filter(|(name, _)| inputs.iter().any(|i| i == *name)) {
-            session.bind_input(name, tensor)?;
+        for name in own.iter() {
+            session.bind_input(name, &feeds[name])?;
         }
-        for (variable, tensors) in variables.iter().zip(tensors.iter()) {
-            // The sums of earlier batches are read by some parts alone.
-            if inputs.contains(&variable.name) {
-                session.bind_input(&variable.name, &tensors[0])?;
-            }
+        for &mut place in reads {
+            session.bind_input(&variables[place].name, &tensors[place][0])?;
         }
-        for &place in changed.iter() {
-            let name = format!("{NEXT}{}", variables[place].name);
-            session.bind_output(&name, &mut tensors[place][1])?;
+        for (place, name) in changed.iter() {
+            session.bind_output(name, &mut tensors[*place][1])?;
         }
         for (name, tensor) in [LOSS, NORM, SPREAD].into_iter().zip(scalars.iter_mut()) {
             session.bind_output(name, tensor)?;
         }
         session.run()?;
-        for &place in changed.iter() {
-            tensors[place].swap(0, 1);
+        for (place, _) in changed.iter() {
+            tensors[*place].swap(0, 1);
         }
         let [loss, norm, spread] = scalars;
         let number = |tensor: &Tensor| -> Result<f32> {

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use crate::error::{Error, Kind, Result};
-use crate::graph::compose::Tensor;
+use crate::graph::compose::{Role, Tensor};
 
 /// A tensor of `f32` that lives from step to step.
 #[derive(Debug, Clone, PartialEq)]
@@ -13,17 +13,6 @@ pub(super) struct Variable {
     pub dims: Vec<usize>,
     pub role: Role,
     pub initial: Initial,
-}
-
-/// What a variable is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Role {
-    /// A parameter that weight decay shrinks.
-    Weight,
-    /// A parameter that it leaves alone: biases, and scales and offsets of normalisations.
-    Offset,
-    /// Not differentiated: running means and variances, the optimizer's memory, slow copies.
-    State,
 }
 
 /// What a variable is before the first step.
@@ -53,13 +42,13 @@ impl Variable {
         Self { name, dims, role: Role::Offset, initial }
     }
 
-    pub fn statistic(name: String, dims: Vec<usize>, initial: Initial) -> Self {
+    pub fn state(name: String, dims: Vec<usize>, initial: Initial) -> Self {
         Self { name, dims, role: Role::State, initial }
     }
 
     /// Whether the loss is differentiated by it.
     pub fn is_parameter(&self) -> bool {
-        self.role != Role::State
+        self.role.is_trained()
     }
 
     pub fn len(&self) -> usize {

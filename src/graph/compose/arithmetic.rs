@@ -113,8 +113,7 @@ impl Composer {
         if axes.is_empty() {
             return Ok(a.clone());
         }
-        let axes: Vec<i64> = axes.iter().map(|&axis| axis as i64).collect();
-        let axes = self.ints(&axes);
+        let axes = self.sizes(axes);
         self.op(operator, &[a, &axes], &[Attribute::Int("keepdims", keep.into())])
     }
 

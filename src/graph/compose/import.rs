@@ -13,7 +13,7 @@ use super::{BATCH_NORM, Composer, Tensor, sequence};
 use crate::error::{Error, Kind, Result, ResultExt};
 use crate::graph::constant::{Constant, float_attribute, is_standard};
 use crate::graph::operators::NodeName;
-use crate::graph::proto::{EXTERNAL, GraphProto, NodeProto, TensorProto};
+use crate::graph::proto::{GraphProto, NodeProto, TensorProto};
 use crate::graph::{Element, Model, external};
 
 /// An initializer that training changes.
@@ -29,19 +29,27 @@ pub(crate) struct Parameter {
 impl Parameter {
     /// Whether the loss is differentiated by it.
     pub fn is_trained(&self) -> bool {
-        self.role != Role::Statistic
+        self.role.is_trained()
     }
 }
 
-/// What a parameter is to the nodes that read it.
+/// What a tensor that training changes is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Role {
     /// What inputs are multiplied by: a matrix, a kernel, an embedding.
     Weight,
     /// What is added, and what scales after a normalisation: weight decay leaves it alone.
-    Bias,
-    /// A running mean or variance.
-    Statistic,
+    Offset,
+    /// What is not differentiated: a running mean or variance, and what a training has besides,
+    /// the memory of its optimizer and slow copies.
+    State,
+}
+
+impl Role {
+    /// Whether the loss is differentiated by it.
+    pub fn is_trained(self) -> bool {
+        self != Self::State
+    }
 }
 
 /// How the statistics of one normalisation are to be moved along.
@@ -74,7 +82,7 @@ impl Model {
                 tensor.dims.iter().map(|&dim| usize::try_from(dim).unwrap_or(0)).collect();
             let is_float = Element::from_onnx(tensor.data_type) == Element::F32;
             let role = *roles.get(tensor.name.as_str())?;
-            let many = role == Role::Statistic || dims.iter().product::<usize>() > 1;
+            let many = role == Role::State || dims.iter().product::<usize>() > 1;
             (is_float && many).then(|| Parameter { name: tensor.name.clone(), dims, role })
         });
         known.collect()
@@ -116,7 +124,7 @@ const MOVING: &[&str] = &[
 /// What `operator` takes what it reads at `position` for, if for a parameter.
 pub(super) fn role(operator: &str, position: usize) -> Option<Role> {
     match (operator, position) {
-        ("BatchNormalization", 3 | 4) => Some(Role::Statistic),
+        ("BatchNormalization", 3 | 4) => Some(Role::State),
         (
             "BatchNormalization"
             | "LayerNormalization"
@@ -124,12 +132,12 @@ pub(super) fn role(operator: &str, position: usize) -> Option<Role> {
             | "GroupNormalization"
             | "RMSNormalization",
             1 | 2,
-        ) => Some(Role::Bias),
-        ("Conv" | "ConvTranspose" | "Gemm", 2) => Some(Role::Bias),
+        ) => Some(Role::Offset),
+        ("Conv" | "ConvTranspose" | "Gemm", 2) => Some(Role::Offset),
         ("Conv" | "ConvTranspose" | "Gemm" | "MatMul", 0 | 1) => Some(Role::Weight),
         ("Gather", 0) => Some(Role::Weight),
         // A position embedding is added, a layer's scale multiplied; both are left undecayed.
-        ("Add" | "Sub" | "Mul" | "Div" | "PRelu" | "Concat" | "Expand", _) => Some(Role::Bias),
+        ("Add" | "Sub" | "Mul" | "Div" | "PRelu" | "Concat" | "Expand", _) => Some(Role::Offset),
         (moving, 0) if MOVING.contains(&moving) => Some(Role::Weight),
         _ => None,
     }
@@ -198,10 +206,7 @@ impl Composer {
 
     /// A constant of `model` in this graph.
     fn copied(&mut self, model: &Model, tensor: &TensorProto) -> Result<Tensor> {
-        let mut proto = match (tensor.data_location, model.path()) {
-            (EXTERNAL, Some(path)) => external::inside(tensor, path)?,
-            _ => tensor.clone(),
-        };
+        let mut proto = external::whole(tensor, model.path())?.into_owned();
         proto.name = self.fresh_in("", &format!("constant/{}", tensor.name));
         Ok(self.initializer(proto))
     }
@@ -270,9 +275,9 @@ impl<'a> Copy<'a> {
             }
             _ => match modernise(composer, node, inputs, opset)? {
                 Modern::Made(made) => made,
-                Modern::Node { domain, operator, inputs, attributes, outputs } => {
+                Modern::Node { operator, inputs, attributes, outputs } => {
                     let inputs: Vec<_> = inputs.iter().map(Option::as_ref).collect();
-                    composer.add(domain, &operator, &inputs, attributes, outputs)?
+                    composer.add(&operator, &inputs, attributes, outputs)?
                 }
             },
         };

@@ -6,14 +6,29 @@ use crate::error::Result;
 /// For `Slice`: to the end.
 const END: i64 = i64::MAX;
 
+/// Sizes, axes or places as attributes and constants have them.
+pub(in crate::graph) fn signed(list: &[usize]) -> Vec<i64> {
+    list.iter().map(|&number| number as i64).collect()
+}
+
 impl Composer {
+    /// A list of sizes or axes, as a tensor.
+    pub fn sizes(&mut self, list: &[usize]) -> Tensor {
+        self.ints(&signed(list))
+    }
+
+    /// The axis `number` of a tensor, which may count from the end.
+    pub fn axis_of(&self, tensor: &Tensor, number: i64) -> usize {
+        let rank = self.dims(tensor).len() as i64;
+        usize::try_from(if number < 0 { number + rank } else { number }).unwrap_or(0)
+    }
+
     /// The same elements in the same order, in a shape of as many.
     pub fn reshape(&mut self, a: &Tensor, dims: &[usize]) -> Result<Tensor> {
         if self.dims(a) == dims {
             return Ok(a.clone());
         }
-        let dims: Vec<i64> = dims.iter().map(|&dim| dim as i64).collect();
-        let dims = self.ints(&dims);
+        let dims = self.sizes(dims);
         self.op("Reshape", &[a, &dims], &[])
     }
 
@@ -22,7 +37,7 @@ impl Composer {
         if order.iter().enumerate().all(|(axis, &from)| axis == from) {
             return Ok(a.clone());
         }
-        let order: Vec<i64> = order.iter().map(|&axis| axis as i64).collect();
+        let order = signed(order);
         self.op("Transpose", &[a], &[Attribute::Ints("perm", &order)])
     }
 
@@ -39,8 +54,7 @@ impl Composer {
         if self.dims(a) == dims {
             return Ok(a.clone());
         }
-        let dims: Vec<i64> = dims.iter().map(|&dim| dim as i64).collect();
-        let dims = self.ints(&dims);
+        let dims = self.sizes(dims);
         self.op("Expand", &[a, &dims], &[])
     }
 

@@ -19,10 +19,12 @@ use std::collections::{HashMap, HashSet};
 use prost::Message;
 
 pub(crate) use self::import::{Imported, Parameter, Role, Statistics};
+pub(in crate::graph) use self::layout::signed;
 pub(crate) use self::own::{
     BATCH_NORM, BATCH_NORM_GRADIENT, CONV, CONV_IMAGE_GRADIENT, CONV_WEIGHT_GRADIENT, RELU_GRADIENT,
 };
 pub(crate) use self::tensor::{Attribute, Tensor};
+use super::nodes::node;
 use super::operators::NodeName;
 use super::proto::{
     AttributeProto, Dimension, DimensionValue, GraphProto, ModelProto, NodeProto,
@@ -55,8 +57,6 @@ pub(crate) struct Composer {
     /// Whether nodes of [`OWN_DOMAIN`] may be in it, and whether any is.
     may_own: bool,
     has_own: bool,
-    /// By what goes into a `Relu` that alone reads it: what comes out.
-    pub(in crate::graph) rectified: HashMap<String, Tensor>,
 }
 
 impl Composer {
@@ -95,16 +95,16 @@ impl Composer {
 
     /// The only element of a tensor of floats, if nothing that is fed changes it.
     pub fn known_scalar(&self, tensor: &Tensor) -> Option<f64> {
-        match self.fact(tensor).values.as_ref()? {
-            Values::Floats(values) if values.len() == 1 => Some(f64::from(values[0])),
+        match self.known_floats(tensor)? {
+            &[value] => Some(f64::from(value)),
             _ => None,
         }
     }
 
     /// The elements of a short tensor of floats, if nothing that is fed changes them.
-    pub fn known_floats(&self, tensor: &Tensor) -> Option<Vec<f32>> {
+    pub fn known_floats(&self, tensor: &Tensor) -> Option<&[f32]> {
         match self.fact(tensor).values.as_ref()? {
-            Values::Floats(values) => Some(values.clone()),
+            Values::Floats(values) => Some(values),
             Values::Ints(_) => None,
         }
     }
@@ -129,12 +129,9 @@ impl Composer {
     /// # Errors
     /// [`Kind::Model`] if there is something of that name already.
     pub fn input(&mut self, name: &str, element: Element, dims: &[usize]) -> Result<Tensor> {
-        if !self.names.insert(name.to_owned()) {
-            let message = format!("two tensors of the graph would be named `{name}`");
-            return Err(Error::new(Kind::Model, message).help("rename one in the encoder's file"));
-        }
+        self.claim(name)?;
         self.graph.input.push(described(name, element, dims));
-        Ok(self.known(name, Fact::of(Some(element), Some(dims.to_vec()))))
+        Ok(self.made(name, element, dims))
     }
 
     /// Makes `tensor` an output of the graph, under the name `name`.
@@ -144,20 +141,9 @@ impl Composer {
     pub fn output(&mut self, name: &str, tensor: &Tensor) -> Result<()> {
         let (element, dims) = (self.element(tensor), self.dims(tensor).to_vec());
         if tensor.name() != name {
-            if !self.names.insert(name.to_owned()) {
-                let message = format!("two tensors of the graph would be named `{name}`");
-                return Err(
-                    Error::new(Kind::Model, message).help("rename one in the encoder's file")
-                );
-            }
-            self.push(
-                "Identity",
-                "",
-                vec![tensor.name().to_owned()],
-                vec![name.to_owned()],
-                vec![],
-            );
-            self.known(name, Fact::of(Some(element), Some(dims.clone())));
+            self.claim(name)?;
+            self.graph.node.push(node("Identity", name, &[tensor.name()], name, vec![]));
+            self.made(name, element, &dims);
         }
         self.graph.output.push(described(name, element, &dims));
         Ok(())
@@ -190,12 +176,11 @@ impl Composer {
         outputs: usize,
     ) -> Result<Vec<Tensor>> {
         let attributes = attributes.iter().copied().map(Attribute::to_proto).collect();
-        self.add("", operator, inputs, attributes, outputs)
+        self.add(operator, inputs, attributes, outputs)
     }
 
     pub(in crate::graph) fn add(
         &mut self,
-        domain: &str,
         operator: &str,
         inputs: &[Option<&Tensor>],
         attribute: Vec<AttributeProto>,
@@ -208,7 +193,6 @@ impl Composer {
         let node = NodeProto {
             name: names[0].clone(),
             op_type: operator.to_owned(),
-            domain: domain.to_owned(),
             input: inputs.iter().map(name).collect(),
             output: names.clone(),
             attribute,
@@ -238,10 +222,7 @@ impl Composer {
 
     fn constant_of(&mut self, element: Element, dims: &[usize], values: &Values) -> Option<Tensor> {
         match (values, element) {
-            (Values::Ints(values), Element::I64) => {
-                let raw = values.iter().flat_map(|value| value.to_le_bytes()).collect();
-                Some(self.constant(element, dims, raw))
-            }
+            (Values::Ints(values), Element::I64) => Some(self.int_tensor(dims, values)),
             (Values::Floats(values), Element::F32) => {
                 let raw = values.iter().flat_map(|value| value.to_le_bytes()).collect();
                 Some(self.constant(element, dims, raw))
@@ -296,23 +277,13 @@ impl Composer {
         tensor
     }
 
-    fn push(
-        &mut self,
-        operator: &str,
-        domain: &str,
-        input: Vec<String>,
-        output: Vec<String>,
-        attribute: Vec<AttributeProto>,
-    ) {
-        self.graph.node.push(NodeProto {
-            name: output[0].clone(),
-            op_type: operator.to_owned(),
-            domain: domain.to_owned(),
-            input,
-            output,
-            attribute,
-            ..Default::default()
-        });
+    /// Takes a name that nothing has yet.
+    fn claim(&mut self, name: &str) -> Result<()> {
+        if self.names.insert(name.to_owned()) {
+            return Ok(());
+        }
+        let message = format!("two tensors of the graph would be named `{name}`");
+        Err(Error::new(Kind::Model, message).help("rename one in the encoder's file"))
     }
 
     fn made(&mut self, name: &str, element: Element, dims: &[usize]) -> Tensor {

@@ -6,7 +6,7 @@
 
 use super::{Attribute, Composer, Tensor};
 use crate::error::{Error, Kind, Result};
-use crate::graph::constant::{attribute, float_attribute, int_attribute, is_standard};
+use crate::graph::constant::{float_attribute, int_attribute, is_standard};
 use crate::graph::proto::{AttributeProto, NodeProto};
 
 /// The oldest version that is read: before it, inputs were stretched in another way.
@@ -16,7 +16,6 @@ const OLDEST: i64 = 7;
 pub(super) enum Modern {
     /// To be added as it is.
     Node {
-        domain: &'static str,
         operator: String,
         inputs: Vec<Option<Tensor>>,
         attributes: Vec<AttributeProto>,
@@ -116,7 +115,7 @@ pub(super) fn modernise(
         }
         _ => {}
     }
-    Ok(Modern::Node { domain: "", operator: operator.to_owned(), inputs, attributes, outputs })
+    Ok(Modern::Node { operator: operator.to_owned(), inputs, attributes, outputs })
 }
 
 fn unable(message: String, help: &str) -> Error {
@@ -145,9 +144,7 @@ fn move_ints(
 /// Before version 13: over everything from `axis` on, as one row.
 fn old_softmax(composer: &mut Composer, node: &NodeProto, x: &Tensor) -> Result<Vec<Tensor>> {
     let dims = composer.dims(x).to_vec();
-    let axis = int_attribute(node, "axis").unwrap_or(1);
-    let axis = if axis < 0 { axis + dims.len() as i64 } else { axis };
-    let axis = usize::try_from(axis).unwrap_or(0).min(dims.len());
+    let axis = composer.axis_of(x, int_attribute(node, "axis").unwrap_or(1)).min(dims.len());
     let rows = [dims[..axis].iter().product(), dims[axis..].iter().product()];
     let flat = composer.reshape(x, &rows)?;
     let y = composer.op(&node.op_type, &[&flat], &[Attribute::Int("axis", -1)])?;
@@ -170,10 +167,8 @@ fn later(
             composer.mul(x, &gate)
         }
         ("RMSNormalization", [x, scale]) => {
-            let rank = composer.dims(x).len() as i64;
-            let axis = int_attribute(node, "axis").unwrap_or(-1);
-            let axis = if axis < 0 { axis + rank } else { axis };
-            let axes: Vec<usize> = (usize::try_from(axis).unwrap_or(0)..rank as usize).collect();
+            let axis = composer.axis_of(x, int_attribute(node, "axis").unwrap_or(-1));
+            let axes: Vec<usize> = (axis..composer.dims(x).len()).collect();
             let squared = composer.square(x)?;
             let mean = composer.mean(&squared, &axes, true)?;
             let mean = composer.shift(&mean, epsilon)?;
@@ -201,7 +196,7 @@ fn group_norm(
     opset: i64,
 ) -> Result<Tensor> {
     let dims = composer.dims(x).to_vec();
-    let groups = attribute(node, "num_groups").and_then(|attribute| attribute.i).unwrap_or(1);
+    let groups = int_attribute(node, "num_groups").unwrap_or(1);
     let groups = usize::try_from(groups).unwrap_or(1).max(1);
     let (batch, channels) = (dims[0], dims.get(1).copied().unwrap_or(1));
     if channels % groups != 0 {

@@ -6,6 +6,7 @@
 use super::{Attribute, Composer, OWN_DOMAIN, Tensor};
 use crate::graph::Element;
 use crate::graph::constant::{attribute, int_attribute};
+use crate::graph::nodes::node as then;
 use crate::graph::proto::NodeProto;
 
 /// x, scale, offset → y, mean, variance: normalisation by the batch.
@@ -43,9 +44,15 @@ impl Composer {
         self.has_own = true;
         let element = self.element(inputs[0]);
         let names: Vec<_> = outputs.iter().map(|_| self.fresh(operator)).collect();
-        let inputs = inputs.iter().map(|tensor| tensor.name().to_owned()).collect();
-        let attributes = attributes.iter().copied().map(Attribute::to_proto).collect();
-        self.push(operator, OWN_DOMAIN, inputs, names.clone(), attributes);
+        self.graph.node.push(NodeProto {
+            name: names[0].clone(),
+            op_type: operator.to_owned(),
+            domain: OWN_DOMAIN.to_owned(),
+            input: inputs.iter().map(|tensor| tensor.name().to_owned()).collect(),
+            output: names.clone(),
+            attribute: attributes.iter().copied().map(Attribute::to_proto).collect(),
+            ..Default::default()
+        });
         let known = names.iter().zip(outputs);
         known.map(|(name, dims)| self.made(name, element, dims)).collect()
     }
@@ -116,23 +123,12 @@ impl Composer {
         made.input.truncate(2);
         let Some(bias) = bias else { return Some(vec![made]) };
         // What is added to each channel comes after.
-        let channels = self.constant(Element::I64, &[3], {
-            let dims = [w_dims[0] as i64, 1, 1];
-            dims.iter().flat_map(|dim| dim.to_le_bytes()).collect()
-        });
-        let between = |composer: &mut Self, what: &str| composer.fresh_in("", what);
-        let (product, offset) = (between(self, "product"), between(self, "offset"));
-        let then = |operator: &str, input: [&str; 2], output: &str| NodeProto {
-            name: output.to_owned(),
-            op_type: operator.to_owned(),
-            input: input.map(str::to_owned).to_vec(),
-            output: vec![output.to_owned()],
-            ..Default::default()
-        };
+        let channels = self.sizes(&[w_dims[0], 1, 1]);
+        let [product, offset] = ["product", "offset"].map(|what| self.fresh_in("", what));
         made.name.clone_from(&product);
         let output = std::mem::replace(&mut made.output[0], product.clone());
-        let shaped = then("Reshape", [&bias, channels.name()], &offset);
-        let sum = then("Add", [&product, &offset], &output);
+        let shaped = then("Reshape", &offset, &[&bias, channels.name()], &offset, vec![]);
+        let sum = then("Add", &output, &[&product, &offset], &output, vec![]);
         Some(vec![made, shaped, sum])
     }
 }

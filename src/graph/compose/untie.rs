@@ -11,8 +11,8 @@ use std::collections::{HashMap, HashSet};
 use super::import::role;
 use crate::error::Result;
 use crate::graph::constant::is_standard;
-use crate::graph::draft::Draft;
-use crate::graph::proto::{GraphProto, NodeProto, TensorProto};
+use crate::graph::draft::{Draft, subgraphs};
+use crate::graph::proto::{GraphProto, TensorProto};
 use crate::graph::{Element, Model};
 
 impl Model {
@@ -22,11 +22,10 @@ impl Model {
     /// Those of reading what was written.
     pub(crate) fn untied(self) -> Result<Self> {
         let mut draft = Draft::of(&self);
-        if draft.graph().node.iter().any(has_body) {
+        if draft.graph().node.iter().any(|node| subgraphs(node).next().is_some()) {
             return Ok(self);
         }
         let named = named_twice(draft.graph_mut());
-        let mut names: HashSet<String> = all_names(draft.graph());
         let mut apart = Vec::new();
         for tensor in &draft.graph().initializer {
             let readers = readers(draft.graph(), &tensor.name);
@@ -39,14 +38,11 @@ impl Model {
         if !named && apart.is_empty() {
             return Ok(self);
         }
-        let graph = draft.graph_mut();
         for (tensor, readers) in apart {
             // The first keeps the name.
             for (number, (node, position)) in readers.into_iter().enumerate().skip(1) {
-                let mut name = format!("{}.{number}", tensor.name);
-                while !names.insert(name.clone()) {
-                    name.push('_');
-                }
+                let name = draft.fresh(&format!("{}.{number}", tensor.name));
+                let graph = draft.graph_mut();
                 graph.node[node].input[position].clone_from(&name);
                 graph.initializer.push(TensorProto { name, ..tensor.clone() });
             }
@@ -95,16 +91,6 @@ fn is_float(tensor: &TensorProto) -> bool {
 
 fn is_flat(values: Vec<f32>) -> bool {
     values.windows(2).all(|pair| pair[0] == pair[1])
-}
-
-fn has_body(node: &NodeProto) -> bool {
-    node.attribute.iter().any(|attribute| attribute.g.is_some() || !attribute.graphs.is_empty())
-}
-
-fn all_names(graph: &GraphProto) -> HashSet<String> {
-    let tensors = graph.initializer.iter().map(|tensor| &tensor.name);
-    let inputs = graph.input.iter().map(|input| &input.name);
-    tensors.chain(inputs).chain(graph.node.iter().flat_map(|node| &node.output)).cloned().collect()
 }
 
 #[cfg(test)]

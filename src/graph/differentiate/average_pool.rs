@@ -9,7 +9,7 @@ use crate::graph::compose::Tensor;
 /// `AveragePool`.
 pub(super) fn rule(back: &mut Back<'_>) -> Gradients {
     let (x, g) = (back.input(0)?, back.gradient()?);
-    let (image, places) = (back.sizes(&x), back.sizes(&g));
+    let (image, places) = (back.dims_of(&x), back.dims_of(&g));
     let kernel: Vec<usize> =
         back.list("kernel_shape").iter().map(|&k| usize::try_from(k).unwrap_or(1)).collect();
     let window = Window::of(back, &kernel, &image[2..], &places[2..]);
@@ -67,7 +67,7 @@ fn shares(
 
 /// Every element as a block of `kernel`.
 fn repeated(back: &mut Back<'_>, g: &Tensor, kernel: &[usize]) -> Result<Tensor> {
-    let dims = back.sizes(g);
+    let dims = back.dims_of(g);
     let (mut apart, mut blocks) = (dims[..2].to_vec(), dims[..2].to_vec());
     for (&size, &block) in dims[2..].iter().zip(kernel) {
         apart.extend([size, 1]);
@@ -80,7 +80,7 @@ fn repeated(back: &mut Back<'_>, g: &Tensor, kernel: &[usize]) -> Result<Tensor>
 /// `GlobalAveragePool`: the window is the image.
 pub(super) fn global(back: &mut Back<'_>) -> Gradients {
     let (x, g) = (back.input(0)?, back.gradient()?);
-    let image = back.sizes(&x);
+    let image = back.dims_of(&x);
     let pixels: usize = image[2..].iter().product();
     let share = back.scale(&g, 1.0 / pixels as f64)?;
     only(back.expand(&share, &image)?)

@@ -1,5 +1,6 @@
 //! One node on the way back: what every rule starts from.
 
+use std::collections::HashMap;
 use std::ops::{Deref, DerefMut};
 
 use crate::error::{Error, Kind, Result};
@@ -18,6 +19,8 @@ pub(super) struct Back<'a> {
     pub given: Vec<Option<Tensor>>,
     /// Whether anybody asks for the gradient of an input.
     pub needs: Vec<bool>,
+    /// By what goes into a `Relu` that alone reads it: what comes out. For the node that made it.
+    pub rectified: &'a mut HashMap<String, Tensor>,
 }
 
 impl Back<'_> {
@@ -80,14 +83,8 @@ impl Back<'_> {
         text.map_or_else(|| default.to_owned(), |text| String::from_utf8_lossy(&text).into_owned())
     }
 
-    /// The axis `number` of a tensor, which may count from the end.
-    pub fn axis_of(&self, tensor: &Tensor, number: i64) -> usize {
-        let rank = self.composer.dims(tensor).len() as i64;
-        usize::try_from(if number < 0 { number + rank } else { number }).unwrap_or(0)
-    }
-
     /// The sizes of a tensor, to keep.
-    pub fn sizes(&self, tensor: &Tensor) -> Vec<usize> {
+    pub fn dims_of(&self, tensor: &Tensor) -> Vec<usize> {
         self.composer.dims(tensor).to_vec()
     }
 
@@ -131,6 +128,11 @@ impl DerefMut for Back<'_> {
     fn deref_mut(&mut self) -> &mut Composer {
         self.composer
     }
+}
+
+/// All axes of a tensor of `rank` but its channels': what is summed into one number a channel.
+pub(super) fn beside_channels(rank: usize) -> Vec<usize> {
+    (0..rank).filter(|&axis| axis != 1).collect()
 }
 
 /// The gradient of a node's only input.

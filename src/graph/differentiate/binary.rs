@@ -8,13 +8,8 @@ use crate::graph::compose::Tensor;
 /// `gradient`, of the sizes of the output, summed to those of the input at `position`.
 fn fit(back: &mut Back<'_>, gradient: &Tensor, position: usize) -> Result<Option<Tensor>> {
     let input = back.input(position)?;
-    let dims = back.sizes(&input);
+    let dims = back.dims_of(&input);
     Ok(Some(back.unstretch(gradient, &dims)?))
-}
-
-/// g for each.
-pub(super) fn add(back: &mut Back<'_>) -> Gradients {
-    sum(back)
 }
 
 /// g for each of any number.

@@ -3,19 +3,11 @@
 
 use super::back::{Back, Gradients, only};
 use super::reduce::{reduced_axes, with_axes};
+use crate::error::Result;
 use crate::graph::compose::Tensor;
 
-/// Of several tensors, the largest.
-pub(super) fn max(back: &mut Back<'_>) -> Gradients {
-    several(back)
-}
-
-/// Of several tensors, the smallest.
-pub(super) fn min(back: &mut Back<'_>) -> Gradients {
-    several(back)
-}
-
-fn several(back: &mut Back<'_>) -> Gradients {
+/// `Max` and `Min`, of several tensors.
+pub(super) fn several(back: &mut Back<'_>) -> Gradients {
     let (y, g) = (back.made(0)?, back.gradient()?);
     let element = back.element(&y);
     let mut chosen: Vec<Tensor> = Vec::new();
@@ -33,7 +25,7 @@ fn several(back: &mut Back<'_>) -> Gradients {
     for (position, one) in chosen.iter().enumerate() {
         let gradient = back.mul(&share, one)?;
         let input = back.input(position)?;
-        let dims = back.sizes(&input);
+        let dims = back.dims_of(&input);
         gradients.push(Some(back.unstretch(&gradient, &dims)?));
     }
     Ok(gradients)
@@ -44,10 +36,20 @@ pub(super) fn reduce(back: &mut Back<'_>) -> Gradients {
     let (x, y, g) = (back.input(0)?, back.made(0)?, back.gradient()?);
     let axes = reduced_axes(back)?;
     let (y, g) = (with_axes(back, &y, &axes)?, with_axes(back, &g, &axes)?);
-    let equal = back.op("Equal", &[&x, &y], &[])?;
-    let element = back.element(&x);
+    only(shared(back, [&x, &y, &g], &axes)?)
+}
+
+/// What the elements of x along `axes` that are the extreme y get of its gradient g, in equal
+/// shares.
+pub(super) fn shared(
+    back: &mut Back<'_>,
+    [x, y, g]: [&Tensor; 3],
+    axes: &[usize],
+) -> Result<Tensor> {
+    let equal = back.op("Equal", &[x, y], &[])?;
+    let element = back.element(x);
     let chosen = back.cast(&equal, element)?;
-    let count = back.sum(&chosen, &axes, true)?;
-    let share = back.div(&g, &count)?;
-    only(back.mul(&share, &chosen)?)
+    let count = back.sum(&chosen, axes, true)?;
+    let share = back.div(g, &count)?;
+    back.mul(&share, &chosen)
 }

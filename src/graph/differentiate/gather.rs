@@ -8,7 +8,7 @@ use crate::graph::compose::Attribute;
 pub(super) fn rule(back: &mut Back<'_>) -> Gradients {
     let (data, places, g) = (back.input(0)?, back.input(1)?, back.gradient()?);
     let axis = back.axis_of(&data, back.int("axis", 0));
-    let dims = back.sizes(&data);
+    let dims = back.dims_of(&data);
     let many = back.count(&places);
     if let Some(&[place]) = back.known_ints(&places) {
         // One row, as a class token is taken out: the rest is zeros.

@@ -8,11 +8,11 @@ use crate::graph::compose::{Attribute, Tensor};
 /// A product over the last two axes.
 pub(super) fn matmul(back: &mut Back<'_>) -> Gradients {
     let (a, b, g) = (back.input(0)?, back.input(1)?, back.gradient()?);
-    let (a_dims, b_dims) = (back.sizes(&a), back.sizes(&b));
+    let (a_dims, b_dims) = (back.dims_of(&a), back.dims_of(&b));
     // A vector is a matrix of one row on the left, of one column on the right.
     let rows = if a_dims.len() == 1 { vec![1, a_dims[0]] } else { a_dims.clone() };
     let columns = if b_dims.len() == 1 { vec![b_dims[0], 1] } else { b_dims.clone() };
-    let mut whole = back.sizes(&g);
+    let mut whole = back.dims_of(&g);
     if a_dims.len() == 1 {
         whole.insert(whole.len() - usize::from(b_dims.len() > 1), 1);
     }
@@ -92,7 +92,7 @@ pub(super) fn gemm(back: &mut Back<'_>) -> Gradients {
     };
     let third = match (back.needs(2), back.optional(2)) {
         (true, Some(c)) => {
-            let dims = back.sizes(&c);
+            let dims = back.dims_of(&c);
             let fitted = back.unstretch(&g, &dims)?;
             Some(if beta == 1.0 { fitted } else { back.scale(&fitted, beta)? })
         }

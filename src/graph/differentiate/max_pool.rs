@@ -2,6 +2,7 @@
 //! that several windows chose gets the sum.
 
 use super::back::{Back, Gradients, only};
+use super::extreme::shared;
 use crate::graph::compose::Attribute;
 
 /// `MaxPool`, whose second output says where in the whole tensor each maximum was.
@@ -10,7 +11,7 @@ pub(super) fn rule(back: &mut Back<'_>) -> Gradients {
     if back.int("storage_order", 0) != 0 {
         return back.unable("in column order");
     }
-    let (image, many, chosen) = (back.sizes(&x), back.count(&x), back.count(&g));
+    let (image, many, chosen) = (back.dims_of(&x), back.count(&x), back.count(&g));
     let zero = back.scalar(&g, 0.0);
     let zeros = back.expand(&zero, &[many])?;
     let flat = back.reshape(&g, &[chosen])?;
@@ -24,10 +25,5 @@ pub(super) fn rule(back: &mut Back<'_>) -> Gradients {
 pub(super) fn global(back: &mut Back<'_>) -> Gradients {
     let (x, y, g) = (back.input(0)?, back.made(0)?, back.gradient()?);
     let axes: Vec<usize> = (2..back.dims(&x).len()).collect();
-    let equal = back.op("Equal", &[&x, &y], &[])?;
-    let element = back.element(&x);
-    let chosen = back.cast(&equal, element)?;
-    let count = back.sum(&chosen, &axes, true)?;
-    let share = back.div(&g, &count)?;
-    only(back.mul(&share, &chosen)?)
+    only(shared(back, [&x, &y, &g], &axes)?)
 }

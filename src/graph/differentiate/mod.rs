@@ -40,7 +40,7 @@ type Rule = fn(&mut Back<'_>) -> Gradients;
 /// Every operator with a rule.
 const RULES: &[(&str, Rule)] = &[
     ("Abs", unary::abs),
-    ("Add", binary::add),
+    ("Add", binary::sum),
     ("AveragePool", average_pool::rule),
     ("BatchNormalization", norm::batch),
     ("Cast", unary::cast),
@@ -72,10 +72,10 @@ const RULES: &[(&str, Rule)] = &[
     ("LogSoftmax", softmax::log_softmax),
     ("LpNormalization", norm::unit),
     ("MatMul", linear::matmul),
-    ("Max", extreme::max),
+    ("Max", extreme::several),
     ("MaxPool", max_pool::rule),
     ("Mean", binary::mean),
-    ("Min", extreme::min),
+    ("Min", extreme::several),
     ("Mish", unary::mish),
     ("Mul", binary::mul),
     ("Neg", unary::neg),
@@ -181,6 +181,7 @@ impl Composer {
         let dims = self.dims(loss).to_vec();
         let mut found = HashMap::new();
         found.insert(loss.name().to_owned(), vec![self.expand(&one, &dims)?]);
+        let mut rectified = HashMap::new();
         let outside = self.enter("gradient");
         for node in nodes.iter().rev() {
             let needs: Vec<bool> =
@@ -192,14 +193,12 @@ impl Composer {
             let mut given = Vec::new();
             for name in &node.output {
                 let parts = found.remove(name).unwrap_or_default();
-                let total = self.total(parts)?;
-                if let Some(total) = &total
-                    && live.contains(name.as_str())
-                {
-                    // Somebody may ask for it, or read it again.
+                let total = self.total(parts)?.filter(|_| live.contains(name.as_str()));
+                if let Some(total) = &total {
+                    // Somebody may ask for it.
                     found.insert(name.clone(), vec![total.clone()]);
                 }
-                given.push(total.filter(|_| live.contains(name.as_str())));
+                given.push(total);
             }
             let rules = if node.domain.is_empty() { RULES } else { OWN_RULES };
             let rule = rules.iter().find(|(operator, _)| *operator == node.op_type);
@@ -209,7 +208,7 @@ impl Composer {
                     .at(NodeName::of(node))
                     .help(format!("operators that can: {}", operators().join(", ")))
             })?;
-            let mut back = Back { composer: self, node, given, needs };
+            let mut back = Back { composer: self, node, given, needs, rectified: &mut rectified };
             let gradients = rule(&mut back).at(|| NodeName::of(node))?;
             for (name, gradient) in node.input.iter().zip(gradients) {
                 let Some(gradient) = gradient.filter(|_| live.contains(name.as_str())) else {

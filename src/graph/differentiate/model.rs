@@ -45,21 +45,14 @@ impl Model {
             })?;
             fed.push(composer.input(&input.name, input.element, dims)?);
         }
-        let unknown = |kind: &str, name: &str| {
-            Error::new(Kind::Argument, format!("no {kind} is named `{name}`"))
-        };
-        let place = self.outputs().iter().position(|known| known.name == output);
-        let place = place.ok_or_else(|| unknown("output", output))?;
+        let place = self.output_place(output)?;
         let imported = composer.import(self, &fed, &HashMap::new(), false)?;
         let made = imported.outputs[place].clone();
         let (element, dims) = (composer.element(&made), composer.dims(&made).to_vec());
         let direction = composer.input(DIRECTION, element, &dims)?;
         let product = composer.mul(&made, &direction)?;
         let total = composer.sum_all(&product)?;
-        let chosen = of.iter().map(|name| {
-            let at = self.inputs().iter().position(|input| input.name == *name);
-            Ok(fed[at.ok_or_else(|| unknown("input", name))?].clone())
-        });
+        let chosen = of.iter().map(|name| Ok(fed[self.input_place(name)?].clone()));
         let chosen = chosen.collect::<Result<Vec<_>>>()?;
         let gradients = composer.gradients(&total, &chosen, &[])?;
         composer.output(output, &made)?;

@@ -5,7 +5,7 @@
 //!
 //! (Ioffe and Szegedy 2015, section 3; Ba, Kiros and Hinton 2016; Ulyanov and others 2016).
 
-use super::back::{Back, Gradients, only};
+use super::back::{Back, Gradients, beside_channels, only};
 use super::reduce::over;
 use crate::error::Result;
 use crate::graph::compose::{Attribute, BATCH_NORM_GRADIENT, Tensor};
@@ -34,8 +34,8 @@ pub(super) fn batch(back: &mut Back<'_>) -> Gradients {
         false => (back.input(3)?, back.input(4)?),
     };
     let epsilon = back.float("epsilon", 1e-5);
-    let dims = back.sizes(&x);
-    let axes: Vec<usize> = (0..dims.len()).filter(|&axis| axis != 1).collect();
+    let dims = back.dims_of(&x);
+    let axes = beside_channels(dims.len());
     let inverse = inverse_deviation(back, &variance, epsilon)?;
     let mean = by_channel(back, &mean, dims.len())?;
     let centred = back.sub(&x, &mean)?;
@@ -75,7 +75,7 @@ pub(super) fn own(back: &mut Back<'_>) -> Gradients {
         Attribute::Ints("after_relu", &[open.is_some().into()]),
     ];
     let y = open.unwrap_or_else(|| g.clone());
-    let (dims, channels) = (back.sizes(&x), back.sizes(&scale));
+    let (dims, channels) = (back.dims_of(&x), back.dims_of(&scale));
     let sizes = [dims, channels.clone(), channels];
     let inputs = [&g, &y, &x, &scale, &mean, &variance];
     Ok(back.own(BATCH_NORM_GRADIENT, &inputs, &attributes, &sizes).into_iter().map(Some).collect())
@@ -112,7 +112,7 @@ pub(super) fn layer(back: &mut Back<'_>) -> Gradients {
     let product = back.mul(&g, &normal)?;
     for (position, gradient) in [(1, &product), (2, &g)] {
         let Some(parameter) = back.optional(position) else { continue };
-        let dims = back.sizes(&parameter);
+        let dims = back.dims_of(&parameter);
         gradients.push(Some(back.unstretch(gradient, &dims)?));
     }
     Ok(gradients)
@@ -133,7 +133,7 @@ pub(super) fn instance(back: &mut Back<'_>) -> Gradients {
     let scale = by_channel(back, &scale, rank)?;
     let h = back.mul(&g, &scale)?;
     let dx = normalised(back, &h, &normal, &inverse, &axes)?;
-    let others: Vec<usize> = (0..rank).filter(|&axis| axis != 1).collect();
+    let others = beside_channels(rank);
     let product = back.mul(&g, &normal)?;
     let d_scale = back.sum(&product, &others, false)?;
     let d_offset = back.sum(&g, &others, false)?;

@@ -34,7 +34,7 @@ pub(super) fn split(back: &mut Back<'_>) -> Gradients {
             Some(gradient) => gradient,
             None => {
                 let made = back.made(position)?;
-                let dims = back.sizes(&made);
+                let dims = back.dims_of(&made);
                 let zero = back.scalar(&x, 0.0);
                 back.expand(&zero, &dims)?
             }
@@ -54,7 +54,7 @@ struct Cut {
 /// Zeros between the elements that were steps apart, then around them.
 pub(super) fn slice(back: &mut Back<'_>) -> Gradients {
     let (x, mut g) = (back.input(0)?, back.gradient()?);
-    let dims = back.sizes(&x);
+    let dims = back.dims_of(&x);
     for cut in cuts(back, &dims)? {
         g = put_back(back, &g, &cut, dims[cut.axis])?;
     }

@@ -25,7 +25,7 @@ pub(super) fn reduced_axes(back: &Back<'_>) -> Result<Vec<usize>> {
 /// `tensor`, of the sizes of the output, with the axes that were summed over as size 1.
 pub(super) fn with_axes(back: &mut Back<'_>, tensor: &Tensor, axes: &[usize]) -> Result<Tensor> {
     let x = back.input(0)?;
-    let mut dims = back.sizes(&x);
+    let mut dims = back.dims_of(&x);
     axes.iter().for_each(|&axis| dims[axis] = 1);
     back.reshape(tensor, &dims)
 }
@@ -34,7 +34,7 @@ pub(super) fn with_axes(back: &mut Back<'_>, tensor: &Tensor, axes: &[usize]) ->
 fn start(back: &mut Back<'_>) -> Result<(Tensor, Tensor, Tensor, usize)> {
     let (x, y, g) = (back.input(0)?, back.made(0)?, back.gradient()?);
     let axes = reduced_axes(back)?;
-    let dims = back.sizes(&x);
+    let dims = back.dims_of(&x);
     let many = axes.iter().map(|&axis| dims[axis]).product();
     Ok((x, with_axes(back, &y, &axes)?, with_axes(back, &g, &axes)?, many))
 }
@@ -42,7 +42,7 @@ fn start(back: &mut Back<'_>) -> Result<(Tensor, Tensor, Tensor, usize)> {
 /// g.
 pub(super) fn sum(back: &mut Back<'_>) -> Gradients {
     let (x, _, g, _) = start(back)?;
-    let dims = back.sizes(&x);
+    let dims = back.dims_of(&x);
     only(back.expand(&g, &dims)?)
 }
 
@@ -50,7 +50,7 @@ pub(super) fn sum(back: &mut Back<'_>) -> Gradients {
 pub(super) fn mean(back: &mut Back<'_>) -> Gradients {
     let (x, _, g, many) = start(back)?;
     let share = back.scale(&g, 1.0 / many as f64)?;
-    let dims = back.sizes(&x);
+    let dims = back.dims_of(&x);
     only(back.expand(&share, &dims)?)
 }
 
@@ -91,7 +91,7 @@ pub(super) fn log_sum(back: &mut Back<'_>) -> Gradients {
     let minus = back.unary("Neg", &y)?;
     let inverse = back.unary("Exp", &minus)?;
     let share = back.mul(&g, &inverse)?;
-    let dims = back.sizes(&x);
+    let dims = back.dims_of(&x);
     only(back.expand(&share, &dims)?)
 }
 

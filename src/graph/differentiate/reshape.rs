@@ -6,7 +6,7 @@ use super::back::{Back, Gradients, only};
 /// `Reshape`, `Flatten`, `Squeeze`, `Unsqueeze`: the order of the elements stays.
 pub(super) fn reshape(back: &mut Back<'_>) -> Gradients {
     let (x, g) = (back.input(0)?, back.gradient()?);
-    let dims = back.sizes(&x);
+    let dims = back.dims_of(&x);
     only(back.reshape(&g, &dims)?)
 }
 
@@ -27,7 +27,7 @@ pub(super) fn transpose(back: &mut Back<'_>) -> Gradients {
 /// The sum over what was stretched.
 pub(super) fn expand(back: &mut Back<'_>) -> Gradients {
     let (x, g) = (back.input(0)?, back.gradient()?);
-    let dims = back.sizes(&x);
+    let dims = back.dims_of(&x);
     only(back.unstretch(&g, &dims)?)
 }
 
@@ -35,7 +35,7 @@ pub(super) fn expand(back: &mut Back<'_>) -> Gradients {
 pub(super) fn tile(back: &mut Back<'_>) -> Gradients {
     let (x, g) = (back.input(0)?, back.gradient()?);
     let repeats = back.known(1)?;
-    let dims = back.sizes(&x);
+    let dims = back.dims_of(&x);
     let mut apart = Vec::new();
     for (&many, &size) in repeats.iter().zip(&dims) {
         apart.extend([usize::try_from(many).unwrap_or(0), size]);
@@ -48,7 +48,7 @@ pub(super) fn tile(back: &mut Back<'_>) -> Gradients {
 /// [N, C, H, W] with blocks of b: as `SpaceToDepth`, with channels in the order of the mode.
 pub(super) fn depth_to_space(back: &mut Back<'_>) -> Gradients {
     let (x, g) = (back.input(0)?, back.gradient()?);
-    let dims = back.sizes(&x);
+    let dims = back.dims_of(&x);
     let block = usize::try_from(back.int("blocksize", 1)).unwrap_or(1);
     let (n, c, h, w) = (dims[0], dims[1] / (block * block), dims[2], dims[3]);
     let apart = back.reshape(&g, &[n, c, h, block, w, block])?;
@@ -63,7 +63,7 @@ pub(super) fn depth_to_space(back: &mut Back<'_>) -> Gradients {
 /// [N, C, H, W] with blocks of b: as `DepthToSpace`.
 pub(super) fn space_to_depth(back: &mut Back<'_>) -> Gradients {
     let (x, g) = (back.input(0)?, back.gradient()?);
-    let dims = back.sizes(&x);
+    let dims = back.dims_of(&x);
     let block = usize::try_from(back.int("blocksize", 1)).unwrap_or(1);
     let (n, c, h, w) = (dims[0], dims[1], dims[2] / block, dims[3] / block);
     let apart = back.reshape(&g, &[n, block, block, c, h, w])?;

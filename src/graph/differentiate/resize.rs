@@ -13,15 +13,15 @@ pub(super) fn rule(back: &mut Back<'_>) -> Gradients {
     }
     let place = back.text("coordinate_transformation_mode", "half_pixel");
     let rounding = back.text("nearest_mode", "round_prefer_floor");
-    let (old, new) = (back.sizes(&x), back.sizes(&g));
-    let given = back.optional(2).map(|scales| back.known_floats(&scales));
+    let (old, new) = (back.dims_of(&x), back.dims_of(&g));
+    let given = back.optional(2).and_then(|scales| Some(back.known_floats(&scales)?.to_vec()));
     let mut gradient = g;
     for axis in 0..old.len() {
         let (from, to) = (old[axis], new[axis]);
         let exact = to as f64 / from as f64;
         // Sizes that were rounded down keep the scale they were asked for.
         let scale = match &given {
-            Some(Some(scales)) if scales.len() == old.len() => f64::from(scales[axis]),
+            Some(scales) if scales.len() == old.len() => f64::from(scales[axis]),
             _ => exact,
         };
         if from == to && scale == 1.0 {
@@ -37,7 +37,7 @@ pub(super) fn rule(back: &mut Back<'_>) -> Gradients {
                 matrix[at * to + new] += weight;
             }
         }
-        let dims = back.sizes(&gradient);
+        let dims = back.dims_of(&gradient);
         let before: usize = dims[..axis].iter().product();
         let behind: usize = dims[axis + 1..].iter().product();
         let element = back.element(&x);

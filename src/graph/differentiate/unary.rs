@@ -147,7 +147,7 @@ pub(super) fn relu(back: &mut Back<'_>) -> Gradients {
             back.rectified.insert(x.name().to_owned(), y);
             return only(g);
         }
-        let dims = back.sizes(&g);
+        let dims = back.dims_of(&g);
         return only(back.own(RELU_GRADIENT, &[&g, &y], &[], &[dims]).remove(0));
     }
     let open = above(back, &y, 0.0)?;

@@ -7,7 +7,7 @@
 
 use super::back::Back;
 use crate::error::Result;
-use crate::graph::compose::{Attribute, CONV_IMAGE_GRADIENT, CONV_WEIGHT_GRADIENT, Tensor};
+use crate::graph::compose::{Attribute, CONV_IMAGE_GRADIENT, CONV_WEIGHT_GRADIENT, Tensor, signed};
 
 /// How a window moves, axis by axis.
 #[derive(Debug, Clone)]
@@ -74,12 +74,10 @@ impl Window {
 
     /// As attributes of genset's own operators, with the sizes of the image or of the kernel.
     pub fn own_attributes(&self, sizes: &[usize], groups: usize) -> OwnAttributes {
-        let ints =
-            |list: &[usize]| -> Vec<i64> { list.iter().map(|&value| value as i64).collect() };
         OwnAttributes {
-            sizes: ints(sizes),
-            stride: ints(&self.stride),
-            dilation: ints(&self.dilation),
+            sizes: signed(sizes),
+            stride: signed(&self.stride),
+            dilation: signed(&self.dilation),
             before: self.before.clone(),
             group: [groups as i64],
         }
@@ -121,7 +119,7 @@ pub(super) fn under(
     offset: &[usize],
     places: &[usize],
 ) -> Result<Tensor> {
-    let sizes = back.sizes(framed);
+    let sizes = back.dims_of(framed);
     let mut cuts = Vec::new();
     for (axis, &at) in offset.iter().enumerate() {
         let (first, step) = (at * window.dilation[axis], window.stride[axis]);
@@ -143,12 +141,11 @@ pub(super) fn scattered(
     groups: usize,
 ) -> Result<Tensor> {
     let rank = window.kernel.len();
-    let ints = |list: &[usize]| -> Vec<i64> { list.iter().map(|&value| value as i64).collect() };
     if rank == 2 && back.may_own(g) {
-        let inside = back.sizes(weights)[1] * groups;
+        let inside = back.dims_of(weights)[1] * groups;
         let image = window.image.clone();
         let attributes = window.own_attributes(&image, groups);
-        let dims = vec![back.sizes(g)[0], inside, image[0], image[1]];
+        let dims = vec![back.dims_of(g)[0], inside, image[0], image[1]];
         return Ok(back
             .own(CONV_IMAGE_GRADIENT, &[g, weights], &attributes.list(), &[dims])
             .remove(0));
@@ -162,7 +159,7 @@ pub(super) fn scattered(
         let mut pads: Vec<i64> = (0..rank).map(|axis| reach(axis) - window.before[axis]).collect();
         pads.extend((0..rank).map(|axis| reach(axis) - window.after[axis]));
         let attributes = [
-            Attribute::Ints("dilations", &ints(&window.dilation)),
+            Attribute::Ints("dilations", &signed(&window.dilation)),
             Attribute::Ints("pads", &pads),
             Attribute::Int("group", groups as i64),
         ];
@@ -173,8 +170,8 @@ pub(super) fn scattered(
     let more: Vec<i64> = window.after.iter().map(|&after| (-after).max(0)).collect();
     // A stride can only leave over less than itself.
     let attributes = [
-        Attribute::Ints("strides", &ints(&window.stride)),
-        Attribute::Ints("dilations", &ints(&window.dilation)),
+        Attribute::Ints("strides", &signed(&window.stride)),
+        Attribute::Ints("dilations", &signed(&window.dilation)),
         Attribute::Ints("pads", &pads),
         Attribute::Ints("output_padding", &more),
         Attribute::Int("group", groups as i64),
@@ -184,7 +181,7 @@ pub(super) fn scattered(
 
 /// `[O, I / groups, kernel…]` as `[I, O / groups, kernel…]`, with the kernel turned round.
 fn turned(back: &mut Back<'_>, weights: &Tensor, groups: usize) -> Result<Tensor> {
-    let dims = back.sizes(weights);
+    let dims = back.dims_of(weights);
     let (out, inside) = (dims[0], dims[1]);
     let kernel = &dims[2..];
     let mut swapped = weights.clone();
@@ -211,10 +208,10 @@ pub(super) fn correlated(
     window: &Window,
     groups: usize,
 ) -> Result<Tensor> {
-    let dims = back.sizes(at_places);
+    let dims = back.dims_of(at_places);
     let (batch, a, places) = (dims[0], dims[1], dims[2..].to_vec());
     let pixels: usize = places.iter().product();
-    let b = back.sizes(image)[1];
+    let b = back.dims_of(image)[1];
     let (a_each, b_each) = (a / groups, b / groups);
     if places.len() == 2 && back.may_own(at_places) {
         let attributes = window.own_attributes(&window.kernel, groups);

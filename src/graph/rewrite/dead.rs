@@ -29,15 +29,8 @@ impl Model {
                 let message = format!("output `{name}` is asked for twice");
                 return Err(place(Error::new(Kind::Argument, message)));
             }
-            let output = outputs.iter().find(|output| output.name == *name).ok_or_else(|| {
-                let known: Vec<_> = outputs.iter().map(|output| output.name.as_str()).collect();
-                let message = format!("no output is named `{name}`");
-                place(
-                    Error::new(Kind::Argument, message)
-                        .help(format!("its outputs: {}", known.join(", "))),
-                )
-            })?;
-            draft.graph_mut().output.push(output.clone());
+            let output = outputs[self.output_place(name).map_err(place)?].clone();
+            draft.graph_mut().output.push(output);
         }
         sweep(&mut draft);
         draft.finish()

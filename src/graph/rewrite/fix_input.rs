@@ -35,11 +35,8 @@ impl Model {
         values: InputValues<'_>,
     ) -> Result<Self> {
         let wrong = |message: String| Error::new(Kind::Argument, message).at(self.name());
-        let input = self.inputs().iter().find(|input| input.name == name).ok_or_else(|| {
-            let known: Vec<_> = self.inputs().iter().map(|input| input.name.as_str()).collect();
-            wrong(format!("no input is named `{name}`"))
-                .help(format!("its inputs: {}", known.join(", ")))
-        })?;
+        let place = self.input_place(name).map_err(|error| error.at(self.name()))?;
+        let input = &self.inputs()[place];
         let count = dims.iter().try_fold(1_usize, |count, dim| count.checked_mul(*dim));
         if count != Some(values.len()) {
             let len = values.len();

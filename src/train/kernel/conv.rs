@@ -75,9 +75,32 @@ fn frame(call: &Call<'_>, images: usize, image: [usize; 2], [w, y]: [&[usize]; 2
     frame.for_images(images)
 }
 
-/// Images by the numbers of their first and of the one behind their last, framed together.
-fn chunks(frame: &Frame, images: usize) -> usize {
-    images.div_ceil(frame.many)
+/// Images of one group that are framed together.
+#[derive(Clone, Copy)]
+struct Chunk {
+    first: usize,
+    many: usize,
+    group: usize,
+    groups: usize,
+}
+
+impl Chunk {
+    /// How many there are of each group.
+    fn count(frame: &Frame, images: usize) -> usize {
+        images.div_ceil(frame.many)
+    }
+
+    /// That of number `number`, of `group`.
+    fn new(frame: &Frame, images: usize, number: usize, [group, groups]: [usize; 2]) -> Self {
+        let first = number * frame.many;
+        Self { first, many: frame.many.min(images - first), group, groups }
+    }
+
+    /// Where each of its images begins, among all images of all groups of `len` elements.
+    fn places(self, len: usize) -> impl Iterator<Item = (usize, usize)> {
+        (0..self.many)
+            .map(move |number| (number, ((self.first + number) * self.groups + self.group) * len))
+    }
 }
 
 /// Weights in blocks of [`ROWS`] rows: for row `row` of `rows` and column `k` of `columns`, `at(row,
@@ -101,7 +124,7 @@ fn forward(call: &Call<'_>, outputs: &mut [&mut [f32]], threads: &Threads<'_>) {
     let [(x_dims, x), (w_dims, w)] = call.inputs else { return };
     let groups = groups(call);
     let frame = frame(call, x_dims[0], [x_dims[2], x_dims[3]], [w_dims, &call.lists[0]]);
-    let columns = frame.inside * frame.taps();
+    let columns = frame.columns();
     let weights: Vec<_> = (0..groups)
         .map(|group| {
             let w = &w[group * frame.outside * columns..][..frame.outside * columns];
@@ -121,33 +144,27 @@ fn convolved(
     y: &mut [f32],
     threads: &Threads<'_>,
 ) {
-    let (groups, columns) = (weights.len(), frame.inside * frame.taps());
-    let offsets: Vec<usize> = (0..columns)
-        .map(|k| k / frame.taps() * frame.channel() + frame.offset(k % frame.taps()))
-        .collect();
-    let x_len = frame.inside * frame.image[0] * frame.image[1];
-    let y_len = frame.outside * frame.places[0] * frame.places[1];
+    let (groups, columns) = (weights.len(), frame.columns());
+    let offsets = frame.under();
+    let (x_len, y_len) = (frame.image_len(), frame.made_len());
     let y = Shared::of(y);
     let set = Set::best();
-    threads.each(chunks(frame, images) * groups, |part| {
-        let (chunk, group) = (part / groups, part % groups);
-        let first = chunk * frame.many;
-        let many = frame.many.min(images - first);
+    threads.each(Chunk::count(frame, images) * groups, |part| {
+        let group = part % groups;
+        let chunk = Chunk::new(frame, images, part / groups, [group, groups]);
         scratch::with([frame.framed_len(), frame.outside * frame.wide()], |[framed, wide]| {
             framed.fill(0.0);
-            for number in 0..many {
-                let at = ((first + number) * groups + group) * x_len;
+            for (number, at) in chunk.places(x_len) {
                 frame.put(&x[at..][..x_len], number, framed);
             }
-            let span = frame.span(many);
+            let span = frame.span(chunk.many);
             for (block, weights) in weights[group].chunks_exact(columns).enumerate() {
                 let rows = ROWS.min(frame.outside - block * ROWS);
                 let target = &mut wide[block * ROWS * frame.wide()..];
                 let of = Outer { weights, offsets: &offsets, source: framed, span };
                 outer(set, of, target, frame.wide(), rows, false);
             }
-            for number in 0..many {
-                let at = ((first + number) * groups + group) * y_len;
+            for (number, at) in chunk.places(y_len) {
                 // SAFETY: every image, of every group, is one call's.
                 frame.narrow(wide, number, unsafe { y.part(at, y_len) });
             }
@@ -160,7 +177,7 @@ fn image_gradient(call: &Call<'_>, outputs: &mut [&mut [f32]], threads: &Threads
     let (groups, images) = (groups(call), g_dims[0]);
     let image = [call.lists[0][0], call.lists[0][1]];
     let frame = frame(call, images, image, [w_dims, &g_dims[2..]]);
-    let (taps, columns) = (frame.taps(), frame.inside * frame.taps());
+    let (taps, columns) = (frame.taps(), frame.columns());
     if let Some(turned) = frame.turned() {
         // A convolution too, of the gradient, by the weights turned round.
         let turned = turned.for_images(images);
@@ -182,25 +199,19 @@ fn image_gradient(call: &Call<'_>, outputs: &mut [&mut [f32]], threads: &Threads
         })
         .collect();
     let offsets: Vec<usize> = (0..frame.outside).map(|k| k * frame.wide()).collect();
-    let x_len = frame.inside * frame.image[0] * frame.image[1];
-    let y_len = frame.outside * frame.places[0] * frame.places[1];
+    let (x_len, y_len) = (frame.image_len(), frame.made_len());
     let dx = Shared::of(outputs[0]);
     let set = Set::best();
-    threads.each(chunks(&frame, images) * groups, |part| {
-        let (chunk, group) = (part / groups, part % groups);
-        let first = chunk * frame.many;
-        let many = frame.many.min(images - first);
+    threads.each(Chunk::count(&frame, images) * groups, |part| {
+        let group = part % groups;
+        let chunk = Chunk::new(&frame, images, part / groups, [group, groups]);
         scratch::with([frame.framed_len(), frame.outside * frame.wide()], |[framed, wide]| {
             framed.fill(0.0);
             wide.fill(0.0);
-            for number in 0..many {
-                frame.widen(
-                    &g[((first + number) * groups + group) * y_len..][..y_len],
-                    number,
-                    wide,
-                );
+            for (number, at) in chunk.places(y_len) {
+                frame.widen(&g[at..][..y_len], number, wide);
             }
-            let span = frame.span(many);
+            let span = frame.span(chunk.many);
             for tap in 0..taps {
                 let weights = &weights[group * taps + tap];
                 for (block, weights) in weights.chunks_exact(frame.outside).enumerate() {
@@ -210,8 +221,7 @@ fn image_gradient(call: &Call<'_>, outputs: &mut [&mut [f32]], threads: &Threads
                     outer(set, of, target, frame.channel(), rows, true);
                 }
             }
-            for number in 0..many {
-                let at = ((first + number) * groups + group) * x_len;
+            for (number, at) in chunk.places(x_len) {
                 // SAFETY: every image, of every group, is one call's.
                 frame.take(framed, number, unsafe { dx.part(at, x_len) });
             }
@@ -224,13 +234,9 @@ fn weight_gradient(call: &Call<'_>, outputs: &mut [&mut [f32]], threads: &Thread
     let (groups, images) = (groups(call), g_dims[0]);
     let w_dims = [g_dims[1], x_dims[1] / groups, call.lists[0][0], call.lists[0][1]];
     let frame = frame(call, images, [x_dims[2], x_dims[3]], [&w_dims, &g_dims[2..]]);
-    let columns = frame.inside * frame.taps();
-    let x_len = frame.inside * frame.image[0] * frame.image[1];
-    let y_len = frame.outside * frame.places[0] * frame.places[1];
-    let places: Vec<usize> = (0..columns)
-        .map(|k| k / frame.taps() * frame.channel() + frame.offset(k % frame.taps()))
-        .collect();
-    let chunks = chunks(&frame, images);
+    let (x_len, y_len) = (frame.image_len(), frame.made_len());
+    let places = frame.under();
+    let chunks = Chunk::count(&frame, images);
     let len = outputs[0].len();
     let parts = (ELEMENTS / len.max(1)).clamp(2, PARTS).min(chunks).max(1);
     let mut sums = vec![0.0_f32; parts * len];
@@ -239,21 +245,19 @@ fn weight_gradient(call: &Call<'_>, outputs: &mut [&mut [f32]], threads: &Thread
     threads.each(parts, |part| {
         // SAFETY: every part is one call's.
         let sums = unsafe { shared.part(part * len, len) };
-        for chunk in part * chunks / parts..(part + 1) * chunks / parts {
-            let first = chunk * frame.many;
-            let many = frame.many.min(images - first);
+        for number in part * chunks / parts..(part + 1) * chunks / parts {
             for (group, sums) in sums.chunks_exact_mut(len / groups).enumerate() {
+                let chunk = Chunk::new(&frame, images, number, [group, groups]);
                 scratch::with(
                     [frame.framed_len(), frame.outside * frame.wide()],
                     |[framed, wide]| {
                         framed.fill(0.0);
                         wide.fill(0.0);
-                        for number in 0..many {
-                            let at = (first + number) * groups + group;
+                        for (number, at) in chunk.places(1) {
                             frame.put(&x[at * x_len..][..x_len], number, framed);
                             frame.widen(&g[at * y_len..][..y_len], number, wide);
                         }
-                        let span = frame.span(many);
+                        let span = frame.span(chunk.many);
                         products(set, &frame, &places, [wide, framed], span, sums);
                     },
                 );

@@ -58,6 +58,30 @@ impl Frame {
         self.kernel[0] * self.kernel[1]
     }
 
+    /// Weights of one channel of what comes of the images: for each of their channels, the places
+    /// of the kernel.
+    pub fn columns(&self) -> usize {
+        self.inside * self.taps()
+    }
+
+    /// Elements of an image.
+    pub fn image_len(&self) -> usize {
+        self.inside * self.image[0] * self.image[1]
+    }
+
+    /// Elements of what comes of one.
+    pub fn made_len(&self) -> usize {
+        self.outside * self.places[0] * self.places[1]
+    }
+
+    /// Where what each of [`Frame::columns`] is multiplied with begins in framed images.
+    pub fn under(&self) -> Vec<usize> {
+        let one = |column: usize| {
+            column / self.taps() * self.channel() + self.offset(column % self.taps())
+        };
+        (0..self.columns()).map(one).collect()
+    }
+
     fn phases(&self) -> usize {
         self.stride[0] * self.stride[1]
     }

@@ -13,7 +13,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use super::numbers;
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Result};
 use crate::graph::compose::{Composer, Tensor};
 
 /// A loss, with its numbers.
@@ -116,13 +116,7 @@ impl Objective {
     /// # Errors
     /// [`Kind::Argument`] with the known names.
     pub fn named(name: &str) -> Result<Self> {
-        OBJECTIVES.iter().find(|(known, _, _)| *known == name).map(|(_, it, _)| *it).ok_or_else(
-            || {
-                let known: Vec<_> = OBJECTIVES.iter().map(|(name, _, _)| *name).collect();
-                Error::new(Kind::Argument, format!("unknown objective `{name}`"))
-                    .help(format!("known: {}", known.join(", ")))
-            },
-        )
+        numbers::named("objective", name, OBJECTIVES.map(|(name, it, _)| (name, it)))
     }
 
     /// Its numbers, by name.
@@ -205,7 +199,7 @@ impl FromStr for Objective {
 }
 
 /// Rows of length 1.
-fn unit(c: &mut Composer, rows: &Tensor) -> Result<Tensor> {
+pub(super) fn unit(c: &mut Composer, rows: &Tensor) -> Result<Tensor> {
     let square = c.square(rows)?;
     let sum = c.sum(&square, &[1], true)?;
     // An embedding of zeros stays one, with a gradient.
@@ -231,6 +225,7 @@ fn mean_of(c: &mut Composer, numbers: &[Tensor]) -> Result<Tensor> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::Kind;
 
     #[test]
     fn objectives_are_read_as_they_are_shown() {
