@@ -23,7 +23,7 @@ use std::io::BufRead;
 use std::path::Path;
 use std::process::ExitCode;
 
-use contender::{answer, next, option, required, stream};
+use contender::{answer, end, next, number, option, required, stream};
 use genset::Dataset;
 use genset::load::{Batch, Options};
 use genset::shard::{Export, Shards};
@@ -34,13 +34,7 @@ fn main() -> ExitCode {
         Some(folder) => write_shards(Path::new(&folder)),
         None => serve(),
     };
-    match done {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("error: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    end(done)
 }
 
 /// What the command line names, with images of the size that it wants.
@@ -58,7 +52,6 @@ fn open() -> Result<Dataset, Box<dyn Error>> {
 }
 
 fn serve() -> Result<(), Box<dyn Error>> {
-    let number = |name| Ok::<usize, Box<dyn Error>>(required(name)?.parse()?);
     let (batch, workers) = (number("--batch")?, number("--workers")?.max(1));
     let dataset = open()?;
     let shuffle = flag("--shuffle").then_some(0);

@@ -22,25 +22,18 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use contender::{answer, next, option, options, required, stream};
+use contender::{answer, end, next, number, option, options, stream};
 use genset::bench::{self, Settings};
 use genset::load::{Batch, LoaderBuilder, Options, Stop};
 use genset::{Dataset, Result};
 use serde_json::{Value, json};
 
 fn main() -> ExitCode {
-    match serve() {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("error: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    end(serve())
 }
 
 fn serve() -> Result<(), Box<dyn Error>> {
     let recipe = std::env::args().nth(1).ok_or("which recipe?")?;
-    let number = |name| Ok::<usize, Box<dyn Error>>(required(name)?.parse()?);
     let (batch, workers, threads) =
         (number("--batch")?, number("--workers")?, number("--threads")?);
     let options = Options {

@@ -16,7 +16,7 @@ use std::io::BufRead;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use contender::{answer, next, option, options, required};
+use contender::{answer, end, next, number, option, options, required};
 use genset::load::{Loader, Options};
 use genset::recipe::Precision;
 use genset::runtime::{Runtime, SessionOptions};
@@ -25,18 +25,11 @@ use genset::{Dataset, Result};
 use serde_json::{Value, json};
 
 fn main() -> ExitCode {
-    match serve() {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("error: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    end(serve())
 }
 
 fn serve() -> Result<(), Box<dyn Error>> {
     let recipe = std::env::args().nth(1).ok_or("which recipe?")?;
-    let number = |name| Ok::<usize, Box<dyn Error>>(required(name)?.parse()?);
     let (batch, threads, channels) =
         (number("--batch")?, number("--threads")?, number("--channels")?);
     let dataset = Dataset::open_with(

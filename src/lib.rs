@@ -73,6 +73,7 @@ pub mod runtime;
 pub mod sample;
 pub mod shard;
 pub mod source;
+mod svg;
 pub mod train;
 pub mod view;
 mod whole_file;

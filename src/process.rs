@@ -2,6 +2,11 @@
 
 use std::time::Duration;
 
+/// Cores that this process may use.
+pub(crate) fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
+}
+
 /// Resident memory now, in bytes; `None` where the system does not say.
 pub(crate) fn resident_bytes() -> Option<u64> {
     status_bytes("VmRSS:")

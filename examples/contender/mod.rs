@@ -2,12 +2,25 @@
 //! and batches taken for a while.
 #![allow(dead_code, reason = "every example uses its own part")]
 
+use std::error::Error;
 use std::io::Write;
+use std::process::ExitCode;
 use std::time::Instant;
 
 use genset::Result;
 use genset::load::{Batch, Loader};
 use serde_json::{Value, json};
+
+/// The end of a contender: says what went wrong, if anything did.
+pub fn end(done: std::result::Result<(), Box<dyn Error>>) -> ExitCode {
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
 
 /// The values that follow `name` on the command line.
 pub fn options(name: &str) -> impl Iterator<Item = String> {
@@ -25,6 +38,11 @@ pub fn option(name: &str) -> Option<String> {
 /// The same, where there must be one.
 pub fn required(name: &str) -> std::result::Result<String, String> {
     option(name).ok_or_else(|| format!("{name} is missing"))
+}
+
+/// A number that must be there.
+pub fn number(name: &str) -> std::result::Result<usize, Box<dyn Error>> {
+    Ok(required(name)?.parse()?)
 }
 
 /// Says something to who asked.

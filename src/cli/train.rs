@@ -1,16 +1,17 @@
 //! `genset train`: an encoder learns from a dataset's views.
 
-use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 
-use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
 
-use super::common::{ExecutionArgs, InputArgs, on_interrupt, print, print_json, thousands};
+use super::common::{
+    ExecutionArgs, InputArgs, on_interrupt, print, print_json, progress, thousands,
+};
 use crate::error::Result;
 use crate::evaluate::{Probe, Regularisation};
 use crate::graph::{Model, Weights};
 use crate::load::{Dataset, LoaderBuilder, Options, Stop};
+use crate::process::cores;
 use crate::recipe::Precision;
 use crate::runtime::{Runtime, SessionOptions};
 use crate::train::{
@@ -148,8 +149,7 @@ pub(super) fn run(args: &TrainArgs, json: bool) -> Result<()> {
     let encoder = Encoder::read(&args.encoder, args.features.as_deref())?;
     let runtime = Runtime::open(&options.search)?;
     let mut training = Training::new(settings(args)?, runtime);
-    let cores = std::thread::available_parallelism().map_or(1, Into::into);
-    let threads = args.step_threads.unwrap_or(cores);
+    let threads = args.step_threads.unwrap_or_else(cores);
     training.session = SessionOptions {
         providers: options.providers.clone(),
         provider_options: options.provider_options.clone(),
@@ -175,7 +175,7 @@ pub(super) fn run(args: &TrainArgs, json: bool) -> Result<()> {
         training.probe_every = args.probe_every;
         training.probe = Some(probe(args, [train, test], &options, &stop)?);
     }
-    let bar = bar(args.steps);
+    let bar = progress(args.steps, "steps");
     let trained = training.run(&dataset, &encoder, &args.output, &mut |line| {
         bar.set_position(line.step);
         bar.set_message(said(line));
@@ -237,20 +237,6 @@ fn probe<'a>(
         let report = probe.run(model, [&train, &test], &options, &stop, &mut |_| {})?;
         Ok(report.features.linear.map_or(f64::NAN, |linear| linear.accuracy.value))
     }))
-}
-
-fn bar(steps: u64) -> ProgressBar {
-    let bar = if std::io::stderr().is_terminal() {
-        ProgressBar::new(steps)
-    } else {
-        ProgressBar::hidden()
-    };
-    let template = "{bar:32} {human_pos}/{human_len} steps  {msg}  {eta} left";
-    if let Ok(style) = ProgressStyle::with_template(template) {
-        bar.set_style(style);
-    }
-    bar.enable_steady_tick(std::time::Duration::from_millis(200));
-    bar
 }
 
 fn said(line: &Line) -> String {

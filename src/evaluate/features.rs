@@ -27,7 +27,11 @@ impl Features {
             let message = format!("features [{rows}, {columns}] with {} labels", labels.len());
             return Err(Error::new(Kind::Argument, message));
         }
-        let values = values.as_standard_layout().into_owned();
+        // What is in order already is not copied: it may be most of the memory.
+        let values = match values.is_standard_layout() {
+            true => values,
+            false => values.as_standard_layout().into_owned(),
+        };
         match rows_of(&values).position(|row| row.iter().any(|x| !x.is_finite())) {
             Some(row) => {
                 let message = format!("the features of row {row} are not finite");

@@ -54,4 +54,5 @@ pub use settings::DEFAULT_MEMORY;
 pub(crate) use settings::rank_from_environment;
 pub use state::{State, Stop};
 pub use statistics::{CacheStatistics, Occupancy, Queues, Statistics};
+pub(crate) use store::each_label;
 pub use store::{Caching, GroupForm, Store, StoreReader};

@@ -22,6 +22,7 @@ use super::stream::Stream;
 use super::views::ViewThreads;
 use super::worker::{MakeRows, Worker};
 use crate::error::{Error, Kind, Result};
+use crate::process::cores;
 use crate::recipe::Digest;
 
 /// Memory for images under way, unless set otherwise: 512 MiB.
@@ -298,11 +299,6 @@ fn shuffled(digest: Digest, seed: u64) -> Digest {
     let mut hasher = blake3::Hasher::new_derive_key("genset shuffled dataset v1");
     hasher.update(&digest.0).update(&seed.to_le_bytes());
     Digest(*hasher.finalize().as_bytes())
-}
-
-/// Cores that this process may use.
-fn cores() -> usize {
-    thread::available_parallelism().map_or(1, std::num::NonZero::get)
 }
 
 /// Rank and world size as torchrun sets them; without them, everything.

@@ -35,10 +35,7 @@ pub trait Store: fmt::Debug + Send + Sync {
     /// # Errors
     /// As [`Store::label`].
     fn labels(&self, samples: Range<u64>, out: &mut Vec<i64>) -> Result<()> {
-        for index in samples {
-            out.push(self.label(index)?.unwrap_or(-1));
-        }
-        Ok(())
+        each_label(samples, out, |index| self.label(index))
     }
 
     /// Numbers in the latent of a view; 0 if there are none.
@@ -58,6 +55,21 @@ pub trait Store: fmt::Debug + Send + Sync {
     /// # Errors
     /// As [`Store::label`].
     fn mapped(&self, samples: Range<u64>, group: usize) -> Result<Option<Bytes>>;
+}
+
+/// Adds the labels of consecutive samples to `out`, one after the other; -1 for one that has none.
+///
+/// # Errors
+/// Those of `label`.
+pub(crate) fn each_label(
+    samples: Range<u64>,
+    out: &mut Vec<i64>,
+    label: impl Fn(u64) -> Result<Option<i64>>,
+) -> Result<()> {
+    for index in samples {
+        out.push(label(index)?.unwrap_or(-1));
+    }
+    Ok(())
 }
 
 /// Whether what a reader writes is still in the processor's caches when somebody reads it.

@@ -7,6 +7,7 @@ use bytes::Bytes;
 
 use crate::codec::Picture;
 use crate::error::Result;
+use crate::load::each_label;
 
 /// Samples that lie somewhere: shards, or a folder of images. Usable from any number of threads.
 pub trait Records: fmt::Debug + Send + Sync {
@@ -33,10 +34,7 @@ pub trait Records: fmt::Debug + Send + Sync {
     /// # Errors
     /// As [`Records::label`].
     fn labels(&self, samples: Range<u64>, out: &mut Vec<i64>) -> Result<()> {
-        for index in samples {
-            out.push(self.label(index)?.unwrap_or(-1));
-        }
-        Ok(())
+        each_label(samples, out, |index| self.label(index))
     }
 
     /// Numbers in the latent of a view: Z; 0 if there are none.
@@ -121,10 +119,7 @@ pub trait ShardReader: fmt::Debug + Send + Sync {
     /// # Errors
     /// As [`ShardReader::index`].
     fn labels(&self, positions: Range<u64>, out: &mut Vec<i64>) -> Result<()> {
-        for position in positions {
-            out.push(self.label(position)?.unwrap_or(-1));
-        }
-        Ok(())
+        each_label(positions, out, |position| self.label(position))
     }
 
     /// As [`Records::latents`].

@@ -8,7 +8,7 @@ use bytes::Bytes;
 
 use crate::codec::{Decoder, Fit, Form, RawForm, Target};
 use crate::error::{Error, Kind, Result};
-use crate::load::{Caching, GroupForm, Store, StoreReader};
+use crate::load::{Caching, GroupForm, Store, StoreReader, each_label};
 use crate::recipe::{Dtype, Layout};
 use crate::shard::{Records, copy_past_caches, prefetch};
 
@@ -114,13 +114,10 @@ impl Store for ImageStore {
     }
 
     fn labels(&self, samples: Range<u64>, out: &mut Vec<i64>) -> Result<()> {
-        if self.labels.is_none() {
-            return self.records.labels(samples, out);
+        match &self.labels {
+            None => self.records.labels(samples, out),
+            Some(_) => each_label(samples, out, |index| self.label(index)),
         }
-        for index in samples {
-            out.push(self.label(index)?.unwrap_or(-1));
-        }
-        Ok(())
     }
 
     fn reader(&self, caching: Caching) -> Box<dyn StoreReader> {

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use super::record::Line;
+use crate::svg::{FAINT, GRID, INK, close, open, text};
 
 const WIDTH: f64 = 720.0;
 const HEIGHT: f64 = 300.0;
@@ -12,9 +13,6 @@ const RIGHT: f64 = 660.0;
 const TOP: f64 = 44.0;
 const BOTTOM: f64 = 256.0;
 
-const INK: &str = "#1c1917";
-const FAINT: &str = "#78716c";
-const GRID: &str = "#e7e5e4";
 const LOSS: &str = "#c2410c";
 const PROBE: &str = "#0f766e";
 
@@ -57,35 +55,28 @@ pub fn plot(lines: &[Line]) -> String {
     let x = |step: f64| LEFT + (RIGHT - LEFT) * step / last;
     let y = |share: f64| BOTTOM - (BOTTOM - TOP) * share;
 
-    let mut svg = String::new();
-    let _ = writeln!(
-        svg,
-        "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{WIDTH}\" height=\"{HEIGHT}\" \
-         viewBox=\"0 0 {WIDTH} {HEIGHT}\" font-family=\"system-ui, sans-serif\" font-size=\"12\">\n\
-         <rect width=\"100%\" height=\"100%\" fill=\"#ffffff\"/>"
-    );
+    let mut svg = open(WIDTH, HEIGHT);
     for quarter in 0..=4 {
         let share = f64::from(quarter) / 4.0;
         let (down, across) = (y(share), x(share * last));
         let _ = writeln!(svg, "<path d=\"M{LEFT} {down:.1}H{RIGHT}\" stroke=\"{GRID}\"/>");
-        text(&mut svg, [LEFT - 8.0, down + 4.0], &number(loss.at(share)), FAINT, "end");
+        label(&mut svg, [LEFT - 8.0, down + 4.0], &number(loss.at(share)), FAINT, "end");
         if !probes.is_empty() {
             let value = format!("{:.1} %", 100.0 * probe.at(share));
-            text(&mut svg, [RIGHT + 8.0, down + 4.0], &value, FAINT, "start");
+            label(&mut svg, [RIGHT + 8.0, down + 4.0], &value, FAINT, "start");
         }
-        text(&mut svg, [across, BOTTOM + 18.0], &number((share * last).round()), FAINT, "middle");
+        label(&mut svg, [across, BOTTOM + 18.0], &number((share * last).round()), FAINT, "middle");
     }
-    text(&mut svg, [f64::midpoint(LEFT, RIGHT), BOTTOM + 34.0], "steps", INK, "middle");
-    text(&mut svg, [LEFT, TOP - 18.0], "loss", LOSS, "start");
+    label(&mut svg, [f64::midpoint(LEFT, RIGHT), BOTTOM + 34.0], "steps", INK, "middle");
+    label(&mut svg, [LEFT, TOP - 18.0], "loss", LOSS, "start");
     let points = lines.iter().map(|line| (x(line.step as f64), y(loss.share(line.loss))));
     line(&mut svg, points, LOSS, false);
     if !probes.is_empty() {
-        text(&mut svg, [RIGHT, TOP - 18.0], "probe accuracy", PROBE, "end");
+        label(&mut svg, [RIGHT, TOP - 18.0], "probe accuracy", PROBE, "end");
         let points = probes.iter().map(|(step, value)| (x(*step), y(probe.share(*value))));
         line(&mut svg, points, PROBE, true);
     }
-    svg.push_str("</svg>\n");
-    svg
+    close(svg)
 }
 
 fn line(svg: &mut String, points: impl Iterator<Item = (f64, f64)>, colour: &str, dots: bool) {
@@ -102,11 +93,9 @@ fn line(svg: &mut String, points: impl Iterator<Item = (f64, f64)>, colour: &str
     }
 }
 
-fn text(svg: &mut String, [x, y]: [f64; 2], text: &str, colour: &str, anchor: &str) {
-    let _ = writeln!(
-        svg,
-        "<text x=\"{x:.1}\" y=\"{y:.1}\" fill=\"{colour}\" text-anchor=\"{anchor}\">{text}</text>"
-    );
+/// A text in a colour, that begins, ends or has its middle at a place.
+fn label(svg: &mut String, place: [f64; 2], content: &str, colour: &str, anchor: &str) {
+    text(svg, place, content, &format!("fill=\"{colour}\" text-anchor=\"{anchor}\""));
 }
 
 fn number(value: f64) -> String {

@@ -7,6 +7,7 @@ use std::fmt::Write as _;
 
 use super::report::{Comparison, Contender};
 use super::rival::Origin;
+use crate::svg::{FAINT, GRID, INK, close, open, text};
 
 /// Where things are, in pixels: names end and the two panels begin and end.
 const NAMES: f64 = 190.0;
@@ -18,10 +19,6 @@ const TOP: f64 = 62.0;
 const LINE: f64 = 20.0;
 const LESSER: f64 = 15.0;
 const GAP: f64 = 9.0;
-
-const INK: &str = "#1c1917";
-const FAINT: &str = "#78716c";
-const GRID: &str = "#e7e5e4";
 
 /// One bar.
 struct Bar {
@@ -45,13 +42,7 @@ pub fn plot(comparison: &Comparison) -> String {
     let bottom = TOP + bars.iter().map(|bar| bar.height()).sum::<f64>() + GAP;
     let height = bottom + 26.0;
 
-    let mut svg = String::new();
-    let _ = writeln!(
-        svg,
-        "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{WIDTH}\" height=\"{height}\" \
-         viewBox=\"0 0 {WIDTH} {height}\" font-family=\"system-ui, sans-serif\" font-size=\"12\">\n\
-         <rect width=\"100%\" height=\"100%\" fill=\"#ffffff\"/>"
-    );
+    let mut svg = open(WIDTH, height);
     let title = format!("{}: made now, or read from disk", comparison.live.name);
     text(&mut svg, [12.0, 24.0], &title, "font-size=\"15\" font-weight=\"600\"");
     for (panel, title) in [(RATES, "images a second"), (SIZES, "bytes on disk")] {
@@ -65,8 +56,7 @@ pub fn plot(comparison: &Comparison) -> String {
         draw(&mut svg, bar, top, &rates, &sizes);
         top += if bar.lesser { LESSER } else { LINE };
     }
-    svg.push_str("</svg>\n");
-    svg
+    close(svg)
 }
 
 fn bars(contender: &Contender) -> Vec<Bar> {
@@ -165,10 +155,6 @@ fn draw(svg: &mut String, bar: &Bar, top: f64, rates: &Scale, sizes: &Scale) {
     }
 }
 
-fn text(svg: &mut String, [x, y]: [f64; 2], content: &str, style: &str) {
-    let _ = writeln!(svg, "<text x=\"{x:.1}\" y=\"{y:.1}\" {style}>{}</text>", escaped(content));
-}
-
 /// Characters of a name that there is room for.
 const ROOM: usize = 28;
 
@@ -179,24 +165,6 @@ fn fitting(name: &str) -> String {
         return name.to_owned();
     }
     std::iter::once('…').chain(name.chars().skip(count - ROOM + 1)).collect()
-}
-
-/// What XML can hold of a text.
-fn escaped(text: &str) -> String {
-    let mut safe = String::with_capacity(text.len());
-    for letter in text.chars() {
-        match letter {
-            '<' => safe.push_str("&lt;"),
-            '>' => safe.push_str("&gt;"),
-            '&' => safe.push_str("&amp;"),
-            '"' => safe.push_str("&quot;"),
-            letter if letter.is_control() || matches!(letter, '\u{fffe}' | '\u{ffff}') => {
-                safe.push('\u{fffd}');
-            }
-            letter => safe.push(letter),
-        }
-    }
-    safe
 }
 
 /// Three digits and a power of a thousand: 41.2 k, 2.10 M, 109 MB.

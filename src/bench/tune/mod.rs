@@ -10,7 +10,6 @@ mod race;
 mod shapes;
 
 use std::collections::BTreeMap;
-use std::thread;
 use std::time::Duration;
 
 use serde::Serialize;
@@ -20,6 +19,7 @@ use super::rewrites::{RewriteReport, measure_rewrites};
 use crate::error::Result;
 use crate::generate::execution::{Profile, Rewrites};
 use crate::load::{Dataset, Options, Stop};
+use crate::process::cores;
 use crate::recipe::{MAX_BLOCK, Precision, Recipe};
 use crate::runtime::check_precision;
 
@@ -86,9 +86,8 @@ pub fn tune(
     let best = Options { rewrites: Rewrites::exactly(&rewrites.taken), ..plain };
 
     progress("sessions and threads");
-    let cores = thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let device = options.providers.first().is_some_and(|provider| !provider.is_on_cpu());
-    let candidates = shapes(cores, device);
+    let candidates = shapes(cores(), device);
     let mut ceilings = Vec::new();
     for Shape { sessions, threads } in &candidates {
         let options = Options { threads: Some(*threads), ..best.clone() };
