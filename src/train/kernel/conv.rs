@@ -6,8 +6,8 @@
 //! up, depends on sizes alone.
 
 use super::Shared;
-use super::frame::Frame;
-use super::fused::{Inner, LEFT, Outer, RIGHT, ROWS, Set, inner, outer};
+use super::frame::{Frame, LINE};
+use super::fused::{BEYOND, Inner, LEFT, Offsets, Outer, RIGHT, ROWS, Set, inner, outer};
 use super::scratch;
 use crate::runtime::{Call, Operator, Threads};
 
@@ -145,7 +145,8 @@ fn convolved(
     threads: &Threads<'_>,
 ) {
     let (groups, columns) = (weights.len(), frame.columns());
-    let offsets = frame.under();
+    let under = frame.under();
+    let offsets = Offsets::of(&under);
     let (x_len, y_len) = (frame.image_len(), frame.made_len());
     let y = Shared::of(y);
     let set = Set::best();
@@ -161,7 +162,7 @@ fn convolved(
             for (block, weights) in weights[group].chunks_exact(columns).enumerate() {
                 let rows = ROWS.min(frame.outside - block * ROWS);
                 let target = &mut wide[block * ROWS * frame.wide()..];
-                let of = Outer { weights, offsets: &offsets, source: framed, span };
+                let of = Outer { weights, offsets, source: framed, span };
                 outer(set, of, target, frame.wide(), rows, false);
             }
             for (number, at) in chunk.places(y_len) {
@@ -198,7 +199,8 @@ fn image_gradient(call: &Call<'_>, outputs: &mut [&mut [f32]], threads: &Threads
             packed(w, frame.inside, frame.outside, |row, k| k * columns + row * taps + tap)
         })
         .collect();
-    let offsets: Vec<usize> = (0..frame.outside).map(|k| k * frame.wide()).collect();
+    let rows: Vec<usize> = (0..frame.outside).map(|k| k * frame.wide()).collect();
+    let offsets = Offsets::of(&rows);
     let (x_len, y_len) = (frame.image_len(), frame.made_len());
     let dx = Shared::of(outputs[0]);
     let set = Set::best();
@@ -217,7 +219,7 @@ fn image_gradient(call: &Call<'_>, outputs: &mut [&mut [f32]], threads: &Threads
                 for (block, weights) in weights.chunks_exact(frame.outside).enumerate() {
                     let rows = ROWS.min(frame.inside - block * ROWS);
                     let target = &mut framed[block * ROWS * frame.channel() + frame.offset(tap)..];
-                    let of = Outer { weights, offsets: &offsets, source: wide, span };
+                    let of = Outer { weights, offsets, source: wide, span };
                     outer(set, of, target, frame.channel(), rows, true);
                 }
             }
@@ -235,47 +237,120 @@ fn weight_gradient(call: &Call<'_>, outputs: &mut [&mut [f32]], threads: &Thread
     let w_dims = [g_dims[1], x_dims[1] / groups, call.lists[0][0], call.lists[0][1]];
     let frame = frame(call, images, [x_dims[2], x_dims[3]], [&w_dims, &g_dims[2..]]);
     let (x_len, y_len) = (frame.image_len(), frame.made_len());
-    let places = frame.under();
     let chunks = Chunk::count(&frame, images);
     let len = outputs[0].len();
     let parts = (ELEMENTS / len.max(1)).clamp(2, PARTS).min(chunks).max(1);
-    let mut sums = vec![0.0_f32; parts * len];
-    let shared = Shared::of(&mut sums);
+    let turned = frame.inside >= LINE;
+    let of_chunk = if turned { by_place } else { by_channel };
+    scratch::with([parts * len], |[sums]| {
+        let shared = Shared::of(sums);
+        threads.each(parts, |part| {
+            // SAFETY: every part is one call's.
+            let sums = unsafe { shared.part(part * len, len) };
+            sums.fill(0.0);
+            for number in part * chunks / parts..(part + 1) * chunks / parts {
+                for (group, sums) in sums.chunks_exact_mut(len / groups).enumerate() {
+                    let chunk = Chunk::new(&frame, images, number, [group, groups]);
+                    let of = chunk.places(1).map(|(number, at)| {
+                        (number, &x[at * x_len..][..x_len], &g[at * y_len..][..y_len])
+                    });
+                    of_chunk(&frame, &of.collect::<Vec<_>>(), sums);
+                }
+            }
+        });
+        let sums: Vec<_> = sums.chunks_exact(len).collect();
+        let out = Shared::of(outputs[0]);
+        threads.each(len / frame.columns(), |row| {
+            // SAFETY: every row is one call's.
+            let out = unsafe { out.part(row * frame.columns(), frame.columns()) };
+            let group = row / frame.outside * frame.outside * frame.columns();
+            let own = row % frame.outside;
+            if turned {
+                for tap in 0..frame.taps() {
+                    let from = group + (tap * frame.outside + own) * frame.inside;
+                    gathered(&sums, from, frame.inside, |channel, sum| {
+                        out[channel * frame.taps() + tap] = sum;
+                    });
+                }
+            } else {
+                gathered(&sums, group + own * frame.columns(), frame.columns(), |k, sum| {
+                    out[k] = sum
+                });
+            }
+        });
+    });
+}
+
+/// Adds up what all parts have from element `from` on, `count` of them, in the order of the parts.
+fn gathered(parts: &[&[f32]], from: usize, count: usize, mut put: impl FnMut(usize, f32)) {
+    scratch::with([count], |[total]| {
+        total.copy_from_slice(&parts[0][from..][..count]);
+        for part in &parts[1..] {
+            total.iter_mut().zip(&part[from..][..count]).for_each(|(to, from)| *to += from);
+        }
+        total.iter().enumerate().for_each(|(at, sum)| put(at, *sum));
+    });
+}
+
+/// An image of a chunk: its number there, its pixels, and the gradient of what came of it.
+type Pair<'a> = (usize, &'a [f32], &'a [f32]);
+
+/// Places whose products are added up before they are added to others.
+const PLACES: usize = 256;
+
+/// Adds to `sums` `[taps, O, C]` what the images of a chunk have to say: for every place, the gradient of
+/// each output times all channels under each place of the kernel.
+fn by_place(frame: &Frame, images: &[Pair<'_>], sums: &mut [f32]) {
+    let (inside, outside) = (frame.inside, frame.outside);
+    let pixels = frame.places[0] * frame.places[1];
+    let blocks = outside.div_ceil(ROWS);
     let set = Set::best();
-    threads.each(parts, |part| {
-        // SAFETY: every part is one call's.
-        let sums = unsafe { shared.part(part * len, len) };
-        for number in part * chunks / parts..(part + 1) * chunks / parts {
-            for (group, sums) in sums.chunks_exact_mut(len / groups).enumerate() {
-                let chunk = Chunk::new(&frame, images, number, [group, groups]);
-                scratch::with(
-                    [frame.framed_len(), frame.outside * frame.wide()],
-                    |[framed, wide]| {
-                        framed.fill(0.0);
-                        wide.fill(0.0);
-                        for (number, at) in chunk.places(1) {
-                            frame.put(&x[at * x_len..][..x_len], number, framed);
-                            frame.widen(&g[at * y_len..][..y_len], number, wide);
-                        }
-                        let span = frame.span(chunk.many);
-                        products(set, &frame, &places, [wide, framed], span, sums);
-                    },
-                );
+    let under: Vec<usize> = (0..frame.taps()).map(|tap| frame.offset(tap) * inside).collect();
+    let mut at = Vec::with_capacity(images.len() * pixels);
+    let packed = blocks * images.len() * pixels;
+    scratch::with([frame.turned_len(), packed * ROWS], |[framed, gradients]| {
+        let gradients = gradients.as_chunks_mut::<ROWS>().0;
+        framed.fill(0.0);
+        for (place, (number, x, g)) in images.iter().enumerate() {
+            frame.put_turned(x, *number, framed);
+            at.extend(frame.windows(*number).map(|place| place * inside));
+            for (row, g) in g.chunks_exact(pixels).enumerate() {
+                let first = (row / ROWS * images.len() + place) * pixels;
+                let block = &mut gradients[first..first + pixels];
+                // Rows that there are not keep what was there: nothing is made of their sums.
+                block.iter_mut().zip(g).for_each(|(block, g)| block[row % ROWS] = *g);
+            }
+        }
+        for (few, at) in at.chunks(PLACES).enumerate() {
+            let offsets = Offsets::of(at);
+            for block in 0..blocks {
+                let first = block * images.len() * pixels + few * PLACES;
+                let weights = &gradients[first..first + at.len()];
+                let rows = ROWS.min(outside - block * ROWS);
+                for (tap, under) in under.iter().enumerate() {
+                    let source = &framed[*under..];
+                    let of = Outer { weights, offsets, source, span: inside };
+                    let target = &mut sums[(tap * outside + block * ROWS) * inside..];
+                    outer(set, of, target, inside, rows, true);
+                }
             }
         }
     });
-    let out = Shared::of(outputs[0]);
-    let slices = len.div_ceil(1 << 14);
-    threads.each(slices, |slice| {
-        let from = slice << 14;
-        let count = (1 << 14).min(len - from);
-        // SAFETY: every slice is one call's.
-        let out = unsafe { out.part(from, count) };
-        out.copy_from_slice(&sums[from..][..count]);
-        for part in 1..parts {
-            let sums = &sums[part * len + from..][..count];
-            out.iter_mut().zip(sums).for_each(|(to, from)| *to += from);
+}
+
+/// Adds to `sums` `[O, C, taps]` the same, for few channels.
+fn by_channel(frame: &Frame, images: &[Pair<'_>], sums: &mut [f32]) {
+    let places = frame.under();
+    let lens = [frame.framed_len() + BEYOND, frame.outside * frame.wide()];
+    scratch::with(lens, |[framed, wide]| {
+        framed.fill(0.0);
+        wide.fill(0.0);
+        for (number, x, g) in images {
+            frame.put(x, *number, framed);
+            frame.widen(g, *number, wide);
         }
+        let span = frame.span(images.len());
+        products(Set::best(), frame, &places, [wide, framed], span, sums);
     });
 }
 
