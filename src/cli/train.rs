@@ -7,7 +7,7 @@ use serde_json::json;
 use super::common::{
     ExecutionArgs, InputArgs, on_interrupt, print, print_json, progress, thousands,
 };
-use crate::error::Result;
+use crate::error::{Error, Kind, Result};
 use crate::evaluate::{Probe, Regularisation};
 use crate::graph::{Model, Weights};
 use crate::load::{Dataset, LoaderBuilder, Options, Stop};
@@ -15,8 +15,8 @@ use crate::process::cores;
 use crate::recipe::Precision;
 use crate::runtime::{Runtime, SessionOptions};
 use crate::train::{
-    DEFAULT_BATCH, DEFAULT_STEPS, Encoder, Line, OBJECTIVES, OPTIMIZERS, Objective, Optimizer,
-    Schedule, Settings, Trained, Training,
+    Backend, DEFAULT_BATCH, DEFAULT_STEPS, Encoder, Line, OBJECTIVES, OPTIMIZERS, Objective,
+    Optimizer, Schedule, Settings, Trained, Training,
 };
 
 /// Train an ONNX encoder on a dataset's views
@@ -118,9 +118,15 @@ pub(super) struct TrainArgs {
     /// Steps in standard operators alone, without genset's own kernels for the CPU
     #[arg(long, help_heading = "Run")]
     standard_operators: bool,
-    /// Write one step as an ONNX model, and train nothing
+    /// Write one step as an ONNX model, and train nothing; for ort-training, the loss alone
     #[arg(long, value_name = "FILE.onnx", help_heading = "Run")]
     step_graph: Option<PathBuf>,
+    /// What makes the steps: the step graph, or ONNX Runtime's training API
+    #[arg(long, value_name = "NAME", default_value = "step-graph", value_parser = ["step-graph", "ort-training"], help_heading = "Run")]
+    backend: String,
+    /// A Python with onnx/requirements-training.txt, for ort-training [default: the active one]
+    #[arg(long, value_name = "PATH", help_heading = "Run")]
+    training_python: Option<PathBuf>,
     #[command(flatten)]
     execution: ExecutionArgs,
 }
@@ -158,6 +164,7 @@ pub(super) fn run(args: &TrainArgs, json: bool) -> Result<()> {
         say: options.search.say,
         ..SessionOptions::default()
     };
+    training.backend = backend(args)?;
     if let Some(path) = &args.step_graph {
         training.step_graph(&dataset, &encoder)?.write_to(path, Weights::Inside)?;
         return if json { print_json(&json!({ "step_graph": path })) } else { Ok(()) };
@@ -195,6 +202,19 @@ pub(super) fn run(args: &TrainArgs, json: bool) -> Result<()> {
         }));
     }
     print(&summary(&trained))
+}
+
+/// What makes the steps. A word for the other backend is an error, not passed over.
+fn backend(args: &TrainArgs) -> Result<Backend> {
+    let python = args.training_python.clone();
+    match (args.backend.as_str(), python) {
+        ("ort-training", python) => Ok(Backend::OrtTraining { python }),
+        (_, None) => Ok(Backend::StepGraph),
+        (_, Some(_)) => {
+            Err(Error::new(Kind::Argument, "--training-python is for the backend ort-training")
+                .help("set --backend ort-training"))
+        }
+    }
 }
 
 fn settings(args: &TrainArgs) -> Result<Settings> {

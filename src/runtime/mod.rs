@@ -40,6 +40,7 @@ mod provider;
 mod python;
 mod session;
 mod tensor;
+mod training;
 
 pub use cache::cache_folder;
 pub use image_model::ImageModel;
@@ -56,6 +57,7 @@ pub use probe::{Probe, probe, probe_apart};
 pub use provider::Provider;
 pub use session::{ModelSource, Port, Session, SessionOptions};
 pub use tensor::{Tensor, TensorView};
+pub use training::{Outputs, TrainingProcess};
 
 use crate::error::{Error, Kind};
 

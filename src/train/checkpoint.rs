@@ -11,8 +11,8 @@ use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors};
 use serde_json::Value;
 
+use super::machine::Machine;
 use super::settings::Identity;
-use super::trainer::Trainer;
 use crate::error::{Error, Kind, Result, ResultExt};
 use crate::load::State;
 use crate::whole_file::write_whole;
@@ -21,6 +21,8 @@ use crate::whole_file::write_whole;
 const FOLDER: &str = "checkpoints";
 const PREFIX: &str = "step-";
 const SUFFIX: &str = ".safetensors";
+/// What a machine keeps beside its variables, as bytes.
+const MEMORY: &str = "machine/memory";
 
 /// Where a run is.
 #[derive(Debug, Clone, PartialEq)]
@@ -55,13 +57,13 @@ pub(super) fn all(folder: &Path) -> Result<Vec<(u64, PathBuf)>> {
     Ok(found)
 }
 
-/// Writes where `trainer` is, and takes away all but the newest `keep` checkpoints.
+/// Writes where `machine` is, and takes away all but the newest `keep` checkpoints.
 ///
 /// # Errors
 /// [`Kind::Io`] naming the file.
 pub(super) fn save(
     folder: &Path,
-    trainer: &Trainer,
+    machine: &dyn Machine,
     progressed: &Progressed,
     identity: &Identity,
     keep: usize,
@@ -69,11 +71,21 @@ pub(super) fn save(
     let path = folder.join(FOLDER).join(format!("{PREFIX}{:08}{SUFFIX}", progressed.step));
     let place = path.parent().unwrap_or(folder);
     fs::create_dir_all(place).map_err(|error| Error::io(place, "create", error))?;
+    let variables = machine.variables();
+    let values = (0..variables.len()).map(|at| machine.values(at)).collect::<Result<Vec<_>>>()?;
+    let memory = machine.memory()?;
     let mut views = Vec::new();
-    for (at, variable) in trainer.variables().iter().enumerate() {
-        let bytes: &[u8] = bytemuck::cast_slice(trainer.values(at)?);
-        let view = TensorView::new(Dtype::F32, variable.dims.clone(), bytes);
-        views.push((variable.name.clone(), view.map_err(|error| unwritten(&path, &error))?));
+    let mut put = |name: &str, dtype, dims: Vec<usize>, bytes| {
+        let view = TensorView::new(dtype, dims, bytes).map_err(|error| unwritten(&path, &error))?;
+        views.push((name.to_owned(), view));
+        Ok::<(), Error>(())
+    };
+    for (variable, values) in variables.iter().zip(&values) {
+        let bytes: &[u8] = bytemuck::cast_slice(values);
+        put(&variable.name, Dtype::F32, variable.dims.clone(), bytes)?;
+    }
+    if !memory.is_empty() {
+        put(MEMORY, Dtype::U8, vec![memory.len()], &memory)?;
     }
     let text = |value: Result<String, serde_json::Error>| value.unwrap_or_default();
     let metadata = HashMap::from([
@@ -91,17 +103,21 @@ pub(super) fn save(
     Ok(path)
 }
 
-/// Sets `trainer` to what the checkpoint at `path` holds.
+/// Sets `machine` to what the checkpoint at `path` holds.
 ///
 /// # Errors
 /// [`Kind::State`] for one of another run, [`Kind::Io`] for one that is no whole file; both name
 /// it.
-pub(super) fn load(path: &Path, trainer: &mut Trainer, identity: &Identity) -> Result<Progressed> {
+pub(super) fn load(
+    path: &Path,
+    machine: &mut dyn Machine,
+    identity: &Identity,
+) -> Result<Progressed> {
     let bytes = fs::read(path).map_err(|error| Error::io(path, "read", error))?;
-    restore(&bytes, trainer, identity).at(|| path.display())
+    restore(&bytes, machine, identity).at(|| path.display())
 }
 
-fn restore(bytes: &[u8], trainer: &mut Trainer, identity: &Identity) -> Result<Progressed> {
+fn restore(bytes: &[u8], machine: &mut dyn Machine, identity: &Identity) -> Result<Progressed> {
     let broken = |error: &dyn std::fmt::Display| {
         Error::new(Kind::Io, format!("is no checkpoint: {error}"))
             .help("remove it, and the run goes on from the one before")
@@ -116,7 +132,10 @@ fn restore(bytes: &[u8], trainer: &mut Trainer, identity: &Identity) -> Result<P
     identity.check(&entry("genset.run")?)?;
     let step = entry("genset.step")?.as_u64().ok_or_else(|| broken(&"it names no step"))?;
     let loader = serde_json::from_value(entry("genset.loader")?).map_err(|error| broken(&error))?;
-    let places: Vec<_> = trainer
+    if let Ok(memory) = tensors.tensor(MEMORY) {
+        machine.remember(memory.data())?;
+    }
+    let places: Vec<_> = machine
         .variables()
         .iter()
         .enumerate()
@@ -129,7 +148,7 @@ fn restore(bytes: &[u8], trainer: &mut Trainer, identity: &Identity) -> Result<P
         }
         let values: Vec<f32> =
             tensor.data().as_chunks().0.iter().map(|four| f32::from_le_bytes(*four)).collect();
-        trainer.set(at, &values)?;
+        machine.set(at, &values)?;
     }
     Ok(Progressed { step, loader })
 }

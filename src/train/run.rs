@@ -8,14 +8,18 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
+use super::backend::Backend;
 use super::checkpoint::{self, Progressed};
+use super::design::Design;
 use super::encoder::Encoder;
+use super::machine::{Feed, Machine, Measured, Pace};
+use super::ort_training::OrtTrainer;
 use super::plot::plot;
 use super::record::{Line, Record};
 use super::settings::{Identity, Settings};
-use super::step::{Design, Part};
-use super::stepper::{Measured, Stepper};
-use super::trainer::{Feed, Pace, Trainer};
+use super::step::Part;
+use super::stepper::Stepper;
+use super::trainer::Trainer;
 use super::variable::Initial;
 use crate::error::{Error, Kind, Result};
 use crate::graph::{EncoderInput, Model};
@@ -39,6 +43,8 @@ pub struct Training<'a> {
     pub session: SessionOptions,
     /// The ONNX Runtime that runs them.
     pub runtime: &'static Runtime,
+    /// What makes the steps. Changes low bits.
+    pub backend: Backend,
     /// Whether steps on the CPU use genset's own kernels, not standard operators alone. Changes low
     /// bits. Default yes.
     pub own_kernels: bool,
@@ -107,6 +113,7 @@ impl<'a> Training<'a> {
             settings,
             session: SessionOptions::default(),
             runtime,
+            backend: Backend::default(),
             own_kernels: true,
             log_every: 10,
             save_every: 200,
@@ -139,19 +146,19 @@ impl<'a> Training<'a> {
         let began = Instant::now();
         self.settings.check(dataset)?;
         let (input, applied) = input_of(&self.settings, dataset, encoder)?;
-        let identity = self.settings.identity(dataset, encoder);
+        let identity = self.settings.identity(dataset, encoder, &self.backend);
         let is_new = !is_there(folder, &identity)?;
         let started = self.started(encoder)?;
         let groups = dataset.forms();
         let design = self.design(dataset, &started, &groups, applied)?;
-        let mut trainer = Trainer::new(&design, self.runtime, &self.session, self.settings.seed)?;
+        let mut machine = self.machine(&design)?;
         // Nothing is begun that cannot be trained.
         if is_new {
-            self.describe(folder, &identity)?;
+            self.describe(folder, &identity, &*machine)?;
         }
         let mut progressed = Progressed { step: 0, loader: None };
         if let Some((_, path)) = checkpoint::all(folder)?.last() {
-            progressed = checkpoint::load(path, &mut trainer, &identity)?;
+            progressed = checkpoint::load(path, &mut *machine, &identity)?;
         }
         let resumed = progressed.step;
         let mut record = Record::open(folder, resumed)?;
@@ -161,7 +168,7 @@ impl<'a> Training<'a> {
             let mut loader = self.loader(dataset, &progressed)?;
             let outcome = self.steps(
                 &mut Going {
-                    trainer: &mut trainer,
+                    machine: &mut *machine,
                     loader: &mut loader,
                     progressed: &mut progressed,
                     record: &mut record,
@@ -179,7 +186,7 @@ impl<'a> Training<'a> {
             outcome?;
         }
         let path = folder.join("encoder.onnx");
-        let model = trained(encoder, &trainer, &input)?;
+        let model = trained(encoder, &*machine, &input)?;
         write_whole(&path, model.bytes())?;
         draw(folder, record.lines())?;
         times.sort_by(f64::total_cmp);
@@ -198,16 +205,22 @@ impl<'a> Training<'a> {
 
     /// One step of the run as an ONNX model: delivered images, labels and latents go in beside every
     /// variable, the loss and the variables after the step come out. Variables come out as
-    /// `next/NAME`.
+    /// `next/NAME`. For [`Backend::OrtTraining`] it is the loss alone, to make artifacts of.
     ///
     /// # Errors
     /// As [`Training::run`], for what can be told before it.
     pub fn step_graph(&self, dataset: &Dataset, encoder: &Encoder) -> Result<Model> {
         self.settings.check(dataset)?;
         let (_, applied) = input_of(&self.settings, dataset, encoder)?;
+        let started = self.started(encoder)?;
         let groups = dataset.forms();
-        let design = self.design(dataset, encoder, &groups, applied)?;
-        Ok(Design { own_kernels: false, ..design }.build(Part::Whole)?.model)
+        let design = self.design(dataset, &started, &groups, applied)?;
+        match &self.backend {
+            Backend::StepGraph => {
+                Ok(Design { own_kernels: false, ..design }.build(Part::Whole)?.model)
+            }
+            Backend::OrtTraining { .. } => Ok(design.loss_graph(self.settings.seed)?.model),
+        }
     }
 
     /// Steps to be made by hand, from the first on; nothing is written.
@@ -221,13 +234,35 @@ impl<'a> Training<'a> {
         let groups = dataset.forms();
         let design = self.design(dataset, &started, &groups, applied)?;
         Ok(Stepper {
-            trainer: Trainer::new(&design, self.runtime, &self.session, self.settings.seed)?,
+            machine: self.machine(&design)?,
             batch: self.settings.batch,
             accumulate: self.settings.accumulate,
             step: 0,
             encoder: started,
             input,
         })
+    }
+
+    /// What makes the steps of `design`.
+    fn machine(&self, design: &Design<'_>) -> Result<Box<dyn Machine>> {
+        let seed = self.settings.seed;
+        match &self.backend {
+            Backend::StepGraph => {
+                Ok(Box::new(Trainer::new(design, self.runtime, &self.session, seed)?))
+            }
+            Backend::OrtTraining { python } => {
+                let on_cpu = self.session.providers.iter().all(|it| *it == Provider::Cpu);
+                if !on_cpu || self.session.precision != Precision::F32 {
+                    return Err(Error::new(
+                        Kind::Argument,
+                        "the backend ort-training runs on the CPU provider in f32 alone",
+                    )
+                    .help("leave --provider and --precision out, or take the backend step-graph"));
+                }
+                let threads = self.session.threads;
+                Ok(Box::new(OrtTrainer::new(python.as_deref(), design, threads, seed)?))
+            }
+        }
     }
 
     /// Genset's own kernels are for the CPU provider, and for `f32`.
@@ -272,7 +307,7 @@ impl<'a> Training<'a> {
     }
 
     /// Writes what the run is.
-    fn describe(&self, folder: &Path, identity: &Identity) -> Result<()> {
+    fn describe(&self, folder: &Path, identity: &Identity, machine: &dyn Machine) -> Result<()> {
         std::fs::create_dir_all(folder).map_err(|error| Error::io(folder, "create", error))?;
         let path = folder.join(DESCRIPTION);
         let providers: Vec<_> = self.session.providers.iter().map(ToString::to_string).collect();
@@ -280,7 +315,8 @@ impl<'a> Training<'a> {
             "run": identity,
             "made_by": {
                 "genset": env!("CARGO_PKG_VERSION"),
-                "onnxruntime": self.runtime.version(),
+                "backend": self.backend.name(),
+                "onnxruntime": machine.runtime().unwrap_or_else(|| self.runtime.version().to_owned()),
                 "providers": providers,
                 "threads": self.session.threads,
                 "precision": self.session.precision.name(),
@@ -327,7 +363,7 @@ impl<'a> Training<'a> {
             let waited = start.elapsed();
             let pace = self.pace(step);
             let feeds: Vec<Feed<'_>> = batches.iter().map(Feed::of).collect();
-            let measured = going.trainer.step(&feeds, pace)?;
+            let measured = going.machine.step(&feeds, pace)?;
             let time = start.elapsed();
             self.check_number(going, step, &measured)?;
             going.progressed.step = step;
@@ -352,7 +388,7 @@ impl<'a> Training<'a> {
             let is_due = |every: u64| every > 0 && step.is_multiple_of(every);
             let probe = match &mut self.probe {
                 Some(probe) if is_due(self.probe_every) || last => {
-                    Some(probe(&trained(going.encoder, going.trainer, going.input)?)?)
+                    Some(probe(&trained(going.encoder, going.machine, going.input)?)?)
                 }
                 _ => None,
             };
@@ -372,8 +408,8 @@ impl<'a> Training<'a> {
     }
 
     fn save(&self, going: &Going<'_>) -> Result<()> {
-        let Going { folder, trainer, progressed, identity, .. } = going;
-        checkpoint::save(folder, trainer, progressed, identity, self.keep).map(drop)
+        let Going { folder, machine, progressed, identity, .. } = going;
+        checkpoint::save(folder, *machine, progressed, identity, self.keep).map(drop)
     }
 
     /// As many whole batches as a step takes. Where bad samples are left out, a shorter batch is
@@ -450,7 +486,7 @@ fn is_there(folder: &Path, identity: &Identity) -> Result<bool> {
 
 /// What a run has in hand.
 struct Going<'a> {
-    trainer: &'a mut Trainer,
+    machine: &'a mut dyn Machine,
     loader: &'a mut Loader,
     progressed: &'a mut Progressed,
     record: &'a mut Record,
@@ -535,11 +571,15 @@ fn classes_of(dataset: &Dataset) -> usize {
 }
 
 /// The encoder as it came, with the parameters and statistics that it has now.
-pub(super) fn trained(encoder: &Encoder, trainer: &Trainer, input: &EncoderInput) -> Result<Model> {
+pub(super) fn trained(
+    encoder: &Encoder,
+    machine: &dyn Machine,
+    input: &EncoderInput,
+) -> Result<Model> {
     let mut values = HashMap::new();
-    for (place, variable) in trainer.variables().iter().enumerate() {
+    for (place, variable) in machine.variables().iter().enumerate() {
         if variable.initial == Initial::Encoder {
-            values.insert(variable.name.clone(), trainer.values(place)?.to_vec());
+            values.insert(variable.name.clone(), machine.values(place)?.into_owned());
         }
     }
     input.written_into(&encoder.model().with_initializers(&values)?)

@@ -3,6 +3,7 @@
 use serde::Serialize;
 use serde_json::{Value, json};
 
+use super::backend::Backend;
 use super::encoder::Encoder;
 use super::objective::Objective;
 use super::optimizer::Optimizer;
@@ -133,8 +134,16 @@ impl Settings {
     }
 
     /// Everything that decides what comes of the run.
-    pub(super) fn identity(&self, dataset: &Dataset, encoder: &Encoder) -> Identity {
+    pub(super) fn identity(
+        &self,
+        dataset: &Dataset,
+        encoder: &Encoder,
+        backend: &Backend,
+    ) -> Identity {
         let input = self.input.as_ref().and_then(|input| serde_json::to_value(input).ok());
+        // A run of one backend is not gone on with by another: what they keep differs. Runs from before
+        // there was a choice say nothing.
+        let backend = (*backend != Backend::StepGraph).then(|| backend.name());
         Identity(json!({
             "dataset": dataset.digest().to_string(),
             "encoder": blake3::hash(encoder.model().bytes()).to_string(),
@@ -151,6 +160,7 @@ impl Settings {
             "seed": self.seed,
             "restart": self.restart,
             "input": input,
+            "backend": backend,
         }))
     }
 }

@@ -1,8 +1,8 @@
 //! Training steps by hand, for a loop of one's own.
 
 use super::encoder::Encoder;
+use super::machine::{Feed, Machine, Measured, Pace};
 use super::run::trained;
-use super::trainer::{Feed, Pace, Trainer};
 use crate::error::{Error, Kind, Result};
 use crate::graph::{EncoderInput, Model};
 use crate::load::Batch;
@@ -10,23 +10,12 @@ use crate::load::Batch;
 /// An encoder that is being trained, batch by batch: made by [`super::Training::stepper`].
 #[derive(Debug)]
 pub struct Stepper {
-    pub(super) trainer: Trainer,
+    pub(super) machine: Box<dyn Machine>,
     pub(super) encoder: Encoder,
     pub(super) input: EncoderInput,
     pub(super) batch: usize,
     pub(super) accumulate: u64,
     pub(super) step: u64,
-}
-
-/// What a step says of itself.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Measured {
-    /// The loss before the step, a mean over its batches.
-    pub loss: f32,
-    /// The norm of all gradients together, before clipping.
-    pub norm: f32,
-    /// 1 if embeddings are spread over the sphere, 0 if they collapsed.
-    pub spread: f32,
 }
 
 impl Stepper {
@@ -47,7 +36,7 @@ impl Stepper {
         }
         self.step += 1;
         let feeds: Vec<Feed<'_>> = batches.iter().map(Feed::of).collect();
-        self.trainer.step(&feeds, Pace { step: self.step, rate, keep })
+        self.machine.step(&feeds, Pace { step: self.step, rate, keep })
     }
 
     /// The encoder with its parameters as they are now.
@@ -55,6 +44,6 @@ impl Stepper {
     /// # Errors
     /// Those of the runtime.
     pub fn model(&self) -> Result<Model> {
-        trained(&self.encoder, &self.trainer, &self.input)
+        trained(&self.encoder, &*self.machine, &self.input)
     }
 }

@@ -3,56 +3,17 @@
 //! Every variable has two tensors. A step reads one and writes the other; after it they change
 //! places. Nothing is copied or allocated between steps.
 
-use std::collections::{HashMap, HashSet};
+use std::borrow::Cow;
+use std::collections::HashSet;
 
+use super::design::{Design, LOSS, NEXT, NORM, SPREAD};
 use super::kernel::KERNELS;
-use super::step::{
-    Design, KEEP, LABEL, LATENT, LOSS, NEXT, NORM, Part, RATE, SOURCE, SPREAD, STEP, StepGraph,
-    images_dims, images_name,
-};
-use super::stepper::Measured;
-use super::values::element;
-use super::variable::{Initial, Variable};
+use super::machine::{Feed, Inputs, Machine, Measured, Pace};
+use super::step::{Part, StepGraph};
+use super::variable::{Variable, initial};
 use crate::error::{Error, Kind, Result};
-use crate::graph::{Element, uniform};
-use crate::load::{Batch, Images};
+use crate::graph::Element;
 use crate::runtime::{ModelSource, Operator, Runtime, Session, SessionOptions, Tensor, TensorView};
-
-/// What is fed at every step beside a batch.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Pace {
-    /// The number of the step, from 1.
-    pub step: u64,
-    /// The learning rate.
-    pub rate: f64,
-    /// The share of the slow copy that stays.
-    pub keep: f64,
-}
-
-/// What one batch feeds.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Feed<'a> {
-    /// The images of each group, as they are delivered.
-    pub images: Vec<&'a [u8]>,
-    /// The class of each sample.
-    pub labels: Option<&'a [i64]>,
-    /// The generated sample that each is a delivery of.
-    pub sources: Vec<i64>,
-    /// `[B, V, Z]`.
-    pub latents: Option<&'a [f32]>,
-}
-
-impl<'a> Feed<'a> {
-    /// That of a batch that a loader delivered.
-    pub fn of(batch: &'a Batch) -> Self {
-        Self {
-            images: batch.groups().iter().map(Images::bytes).collect(),
-            labels: batch.labels(),
-            sources: batch.sources().iter().map(|&source| source.cast_signed()).collect(),
-            latents: batch.latents().and_then(|latents| latents.to_slice()),
-        }
-    }
-}
 
 /// Variables, and the sessions that change them.
 #[derive(Debug)]
@@ -61,10 +22,7 @@ pub(super) struct Trainer {
     variables: Vec<Variable>,
     /// For each variable, where it is and where it goes.
     tensors: Vec<[Tensor; 2]>,
-    /// Images of each group, by the name of their input.
-    images: Vec<(String, Tensor)>,
-    /// Other inputs, by name.
-    feeds: HashMap<&'static str, Tensor>,
+    inputs: Inputs,
     /// Scalars that come out.
     scalars: [Tensor; 3],
 }
@@ -73,8 +31,8 @@ pub(super) struct Trainer {
 #[derive(Debug)]
 struct Running {
     session: Session,
-    /// The inputs that it has beside images and variables.
-    feeds: Vec<&'static str>,
+    /// The inputs that it has beside variables.
+    feeds: Vec<String>,
     /// Places of the variables that it reads. The sums of earlier batches are read by some parts
     /// alone.
     reads: Vec<usize>,
@@ -90,16 +48,17 @@ impl Running {
         runtime: &Runtime,
         options: &SessionOptions,
         operators: &[Operator],
+        fed: &Inputs,
     ) -> Result<Self> {
         let source = ModelSource::Memory(graph.model.bytes());
         let inputs: HashSet<&str> =
             graph.model.inputs().iter().map(|input| input.name.as_str()).collect();
-        let feeds = [LABEL, SOURCE, LATENT, RATE, STEP, KEEP];
+        let feeds = fed.iter().map(|(name, _)| name).filter(|name| inputs.contains(name));
         let named = |&place: &usize| (place, format!("{NEXT}{}", graph.variables[place].name));
         let places = 0..graph.variables.len();
         Ok(Self {
             session: Session::open_with_operators(runtime, source, options, operators)?,
-            feeds: feeds.into_iter().filter(|name| inputs.contains(name)).collect(),
+            feeds: feeds.map(str::to_owned).collect(),
             reads: places.filter(|&at| inputs.contains(&*graph.variables[at].name)).collect(),
             changed: graph.changed.iter().map(named).collect(),
         })
@@ -123,11 +82,12 @@ impl Trainer {
             _ => vec![Part::Gather, Part::Apply],
         };
         let operators: &[_] = if design.own_kernels { &KERNELS } else { &[] };
+        let inputs = Inputs::new(design)?;
         let mut running = Vec::new();
         let mut variables = Vec::new();
         for part in parts {
             let graph = design.build(part)?;
-            running.push(Running::new(&graph, runtime, options, operators)?);
+            running.push(Running::new(&graph, runtime, options, operators, &inputs)?);
             variables = graph.variables;
         }
         let mut tensors = Vec::new();
@@ -135,139 +95,20 @@ impl Trainer {
             let new = || Tensor::new(Element::F32, &variable.dims);
             tensors.push([new()?, new()?]);
         }
-        let images = design.groups.iter().map(|group| {
-            let dims = images_dims(group, design.batch);
-            Ok((images_name(group), Tensor::new(element(group.form.dtype), &dims)?))
-        });
-        let views: usize = design.groups.iter().map(|group| group.views).sum();
-        let batch = design.batch;
-        let scalar = || Tensor::new(Element::F32, &[]);
-        let feeds = HashMap::from([
-            (LABEL, Tensor::new(Element::I64, &[batch])?),
-            (SOURCE, Tensor::new(Element::I64, &[batch])?),
-            (LATENT, Tensor::new(Element::F32, &[batch, views, design.latent])?),
-            (RATE, scalar()?),
-            (STEP, scalar()?),
-            (KEEP, scalar()?),
-        ]);
-        let mut trainer = Self {
-            parts: running,
-            images: images.collect::<Result<_>>()?,
-            feeds,
-            scalars: [scalar()?, scalar()?, scalar()?],
-            variables,
-            tensors,
-        };
-        trainer.begin(design, seed)?;
-        Ok(trainer)
-    }
-
-    fn begin(&mut self, design: &Design<'_>, seed: u64) -> Result<()> {
-        let mut known: HashMap<String, Vec<f32>> = HashMap::new();
-        for (variable, tensors) in self.variables.iter().zip(&mut self.tensors) {
-            let values = match &variable.initial {
-                Initial::Zeros => vec![0.0; variable.len()],
-                Initial::Ones => vec![1.0; variable.len()],
-                Initial::Uniform { within } => {
-                    let mut values = Vec::with_capacity(variable.len());
-                    #[allow(clippy::cast_possible_truncation)]
-                    let put = |value: f64| values.push(value as f32);
-                    uniform(seed, &variable.name, variable.len(), *within, put);
-                    values
-                }
-                Initial::Encoder => design.encoder.values(&variable.name)?,
-                Initial::Copy(of) => known.get(of).cloned().unwrap_or_default(),
-            };
+        let values = initial(&variables, design.encoder, seed)?;
+        for (tensors, values) in tensors.iter_mut().zip(values) {
             tensors[0].write_floats(0, &values)?;
-            known.insert(variable.name.clone(), values);
         }
-        Ok(())
-    }
-
-    /// The variables, in the order of [`Trainer::values`].
-    pub fn variables(&self) -> &[Variable] {
-        &self.variables
-    }
-
-    /// What the variable at `place` is now.
-    ///
-    /// # Errors
-    /// Those of the runtime.
-    pub fn values(&self, place: usize) -> Result<&[f32]> {
-        match self.tensors[place][0].view()? {
-            TensorView::F32(values) => Ok(values),
-            _ => Err(Error::new(Kind::Worker, "variables are f32")),
-        }
-    }
-
-    /// Sets the variable at `place`.
-    ///
-    /// # Errors
-    /// Those of the runtime.
-    ///
-    /// # Panics
-    /// If the values do not fit.
-    pub fn set(&mut self, place: usize, values: &[f32]) -> Result<()> {
-        self.tensors[place][0].write_floats(0, values)
-    }
-
-    /// One step over as many batches as are accumulated.
-    ///
-    /// # Errors
-    /// Those of the runtime.
-    ///
-    /// # Panics
-    /// If there are more or fewer batches, or they are of other sizes.
-    pub fn step(&mut self, batches: &[Feed<'_>], pace: Pace) -> Result<Measured> {
-        let mut measured: Option<Measured> = None;
-        for (number, batch) in batches.iter().enumerate() {
-            self.feed(batch, pace)?;
-            let last = number + 1 == batches.len();
-            let part = if last { self.parts.len() - 1 } else { 0 };
-            let one = self.run(part)?;
-            // Of several batches, the mean loss and spread; the norm is that of all together.
-            measured = Some(match measured {
-                None => one,
-                Some(sum) => Measured {
-                    loss: sum.loss + one.loss,
-                    norm: one.norm,
-                    spread: sum.spread + one.spread,
-                },
-            });
-        }
-        let sum = measured.expect("a step has a batch");
-        let count = batches.len() as f32;
-        Ok(Measured { loss: sum.loss / count, norm: sum.norm, spread: sum.spread / count })
-    }
-
-    fn feed(&mut self, batch: &Feed<'_>, pace: Pace) -> Result<()> {
-        for ((_, tensor), images) in self.images.iter_mut().zip(&batch.images) {
-            tensor.bytes_mut()?.copy_from_slice(images);
-        }
-        let is_read = |name: &str| self.parts[0].feeds.contains(&name);
-        if let (true, Some(labels)) = (is_read(LABEL), batch.labels) {
-            write(&mut self.feeds, LABEL, |tensor| tensor.write_integers(0, labels))?;
-        }
-        if is_read(SOURCE) {
-            write(&mut self.feeds, SOURCE, |tensor| tensor.write_integers(0, &batch.sources))?;
-        }
-        if let (true, Some(latents)) = (is_read(LATENT), batch.latents) {
-            write(&mut self.feeds, LATENT, |tensor| tensor.write_floats(0, latents))?;
-        }
-        for (name, value) in [(RATE, pace.rate), (STEP, pace.step as f64), (KEEP, pace.keep)] {
-            write(&mut self.feeds, name, |tensor| tensor.write_doubles(0, &[value]))?;
-        }
-        Ok(())
+        let scalar = || Tensor::new(Element::F32, &[]);
+        let scalars = [scalar()?, scalar()?, scalar()?];
+        Ok(Self { parts: running, inputs, scalars, variables, tensors })
     }
 
     fn run(&mut self, part: usize) -> Result<Measured> {
-        let Self { parts, variables, tensors, images, feeds, scalars } = self;
+        let Self { parts, variables, tensors, inputs, scalars } = self;
         let Running { session, feeds: own, reads, changed } = &mut parts[part];
-        for (name, tensor) in images.iter() {
+        for (name, tensor) in inputs.iter().filter(|(name, _)| own.iter().any(|own| own == name)) {
             session.bind_input(name, tensor)?;
-        }
-        for name in own.iter() {
-            session.bind_input(name, &feeds[name])?;
         }
         for &mut place in reads {
             session.bind_input(&variables[place].name, &tensors[place][0])?;
@@ -290,10 +131,29 @@ impl Trainer {
     }
 }
 
-fn write(
-    feeds: &mut HashMap<&'static str, Tensor>,
-    name: &'static str,
-    to: impl FnOnce(&mut Tensor) -> Result<()>,
-) -> Result<()> {
-    feeds.get_mut(name).map_or(Ok(()), to)
+impl Machine for Trainer {
+    fn variables(&self) -> &[Variable] {
+        &self.variables
+    }
+
+    fn values(&self, place: usize) -> Result<Cow<'_, [f32]>> {
+        match self.tensors[place][0].view()? {
+            TensorView::F32(values) => Ok(values.into()),
+            _ => Err(Error::new(Kind::Worker, "variables are f32")),
+        }
+    }
+
+    fn set(&mut self, place: usize, values: &[f32]) -> Result<()> {
+        self.tensors[place][0].write_floats(0, values)
+    }
+
+    fn step(&mut self, batches: &[Feed<'_>], pace: Pace) -> Result<Measured> {
+        Measured::of(batches.iter().enumerate().map(|(number, batch)| {
+            let last = number + 1 == batches.len();
+            let part = if last { self.parts.len() - 1 } else { 0 };
+            let Self { parts, inputs, .. } = self;
+            inputs.write(batch, pace, |name| parts[part].feeds.iter().any(|own| own == name))?;
+            self.run(part)
+        }))
+    }
 }

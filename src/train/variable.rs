@@ -2,8 +2,10 @@
 
 use std::collections::HashMap;
 
+use super::encoder::Encoder;
 use crate::error::{Error, Kind, Result};
 use crate::graph::compose::{Role, Tensor};
+use crate::graph::uniform;
 
 /// A tensor of `f32` that lives from step to step.
 #[derive(Debug, Clone, PartialEq)]
@@ -54,6 +56,38 @@ impl Variable {
     pub fn len(&self) -> usize {
         self.dims.iter().product()
     }
+}
+
+/// What `variables` are before the first step; `seed` draws what is drawn.
+///
+/// # Errors
+/// Those of [`Encoder::values`].
+pub(super) fn initial(
+    variables: &[Variable],
+    encoder: &Encoder,
+    seed: u64,
+) -> Result<Vec<Vec<f32>>> {
+    let mut all: Vec<Vec<f32>> = Vec::with_capacity(variables.len());
+    for variable in variables {
+        let values = match &variable.initial {
+            Initial::Zeros => vec![0.0; variable.len()],
+            Initial::Ones => vec![1.0; variable.len()],
+            Initial::Uniform { within } => {
+                let mut values = Vec::with_capacity(variable.len());
+                #[allow(clippy::cast_possible_truncation)]
+                let put = |value: f64| values.push(value as f32);
+                uniform(seed, &variable.name, variable.len(), *within, put);
+                values
+            }
+            Initial::Encoder => encoder.values(&variable.name)?,
+            Initial::Copy(of) => {
+                let place = variables.iter().position(|other| other.name == *of);
+                place.and_then(|place| all.get(place)).cloned().unwrap_or_default()
+            }
+        };
+        all.push(values);
+    }
+    Ok(all)
 }
 
 /// The tensors that variables are in a graph that is being put together.

@@ -67,12 +67,13 @@ fn help() -> String {
          steps, in order:\n",
     );
     for step in STEPS {
-        text.push_str(&format!("  {:<11} {}\n", step.name, step.about));
+        text.push_str(&format!("  {:<12} {}\n", step.name, step.about));
     }
     text.push_str(
         "\nSystem packages (Debian names): gcc and libc6-dev (Rust links with them), python3,\n\
          python3-venv. Everything else is fetched by the steps that need it: ONNX Runtime by\n\
-         `runtime`, OpenVINO (60 MB) by `openvino`, PyTorch (3 GB) by `python` and `interchange`.",
+         `runtime`, OpenVINO (60 MB) by `openvino`, ONNX Runtime's last release with training (30 MB) by\n\
+         `ort-training`, PyTorch (3 GB) by `python` and `interchange`.",
     );
     text
 }

@@ -1,8 +1,9 @@
-//! The Python tests, in a virtual environment that belongs to the build folder.
+//! What needs Python, in virtual environments that belong to the build folder.
 //!
-//! There is one environment for all of them, as PyTorch fills three gigabytes of it. Its name holds
-//! a hash of the requirements and of the Python, so a change of either makes a new one. A marker
-//! file is written last: an environment without it was interrupted, and is made anew.
+//! There is one environment for all Python tests, as PyTorch fills three gigabytes of it, and one for
+//! what ONNX Runtime's training API needs. An environment's name holds a hash of its requirements and of
+//! the Python, so a change of either makes a new one. A marker file is written last: an environment
+//! without it was interrupted, and is made anew.
 
 use std::collections::hash_map::DefaultHasher;
 use std::fs;
@@ -13,11 +14,15 @@ use std::process::Command;
 use crate::{Failure, Outcome, call, command, root, works};
 
 /// Pinned packages, relative to the root of the repository, and what pip is told about them.
-const REQUIREMENTS: [(&str, &[&str]); 2] = [
+type Requirements = [(&'static str, &'static [&'static str])];
+/// Those of the tests.
+const TESTS: &Requirements = &[
     ("onnx/requirements.txt", &[]),
     // On top of the others, and without what its packages ask for beyond that: see its `.in`.
     ("tests/interchange/requirements.txt", &["--no-deps"]),
 ];
+/// Those of `onnx/ort_training.py`.
+const TRAINING: &Requirements = &[("onnx/requirements-training.txt", &["--no-deps"])];
 /// Says that an environment is whole.
 const MARKER: &str = "complete";
 
@@ -33,9 +38,19 @@ pub(crate) fn interchange(genset: &Path) -> Outcome {
 
 /// Runs the tests in a folder; makes the environment if need be.
 fn pytest(folder: &str) -> Result<Command, Failure> {
-    let mut pytest = command(environment()?);
+    let mut pytest = command(environment(TESTS)?);
     pytest.args(["-m", "pytest", folder, "-q"]);
     Ok(pytest)
+}
+
+/// A Python that makes artifacts for ONNX Runtime's training API; `None` if this machine's is of a version
+/// that there are no packages for.
+pub(crate) fn training() -> Result<Option<PathBuf>, Failure> {
+    let is_old = "import sys; sys.exit(sys.version_info[:2] != (3, 11))";
+    if works(command(find()?).args(["-c", is_old])) {
+        return environment(TRAINING).map(Some);
+    }
+    Ok(None)
 }
 
 /// A Python that can make virtual environments.
@@ -59,9 +74,9 @@ pub(crate) fn find() -> Result<PathBuf, Failure> {
 }
 
 /// The Python of an environment that has all requirements.
-fn environment() -> Result<PathBuf, Failure> {
+fn environment(requirements: &Requirements) -> Result<PathBuf, Failure> {
     let mut pinned = Vec::new();
-    for (file, _) in REQUIREMENTS {
+    for (file, _) in requirements {
         let text = fs::read(root().join(file));
         pinned.push(text.map_err(|error| format!("cannot read {file}: {error}"))?);
     }
@@ -81,13 +96,13 @@ fn environment() -> Result<PathBuf, Failure> {
             .map_err(|error| format!("cannot remove {}: {error}", folder.display()))?;
     }
     call(command(&base).args(["-m", "venv"]).arg(&folder))?;
-    for (file, options) in REQUIREMENTS {
-        println!("installing {file}; the first time this fetches gigabytes");
+    for (file, options) in requirements {
+        println!("installing {file}; the first time this may fetch gigabytes");
         call(
             command(&python)
                 .args(["-m", "pip", "install", "--disable-pip-version-check", "--no-input"])
                 .args(["--progress-bar", "off", "--require-hashes"])
-                .args(options)
+                .args(*options)
                 .args(["-r", file]),
         )?;
     }

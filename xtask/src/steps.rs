@@ -31,6 +31,11 @@ pub(crate) const STEPS: &[Step] = &[
         run: openvino,
     },
     Step {
+        name: "ort-training",
+        about: "ONNX Runtime's training API trains as the step graph does",
+        run: ort_training,
+    },
+    Step {
         name: "turbojpeg",
         about: "lints and tests of JPEG through libjpeg-turbo, where the system has it",
         run: turbojpeg,
@@ -67,15 +72,15 @@ pub(crate) fn run(steps: &[&Step]) -> ExitCode {
     }
     println!("\n=== summary");
     for (name, time) in &done {
-        println!("  passed   {name:<11} {:>7.1} s", time.as_secs_f64());
+        println!("  passed   {name:<12} {:>7.1} s", time.as_secs_f64());
     }
     if let Some((name, time, _)) = &failure {
-        println!("  FAILED   {name:<11} {:>7.1} s", time.as_secs_f64());
+        println!("  FAILED   {name:<12} {:>7.1} s", time.as_secs_f64());
         for step in &steps[done.len() + 1..] {
             println!("  not run  {}", step.name);
         }
     }
-    println!("  in all   {:<11} {:>7.1} s", "", start.elapsed().as_secs_f64());
+    println!("  in all   {:<12} {:>7.1} s", "", start.elapsed().as_secs_f64());
     match failure {
         None => {
             println!("everything passed");
@@ -113,11 +118,11 @@ fn fmt() -> Outcome {
 }
 
 /// What is not built unless asked for must be checked all the same.
-const METRICS: [&str; 2] = ["--features", "genset/metrics"];
+const FEATURES: [&str; 2] = ["--features", "genset/metrics"];
 
 fn clippy() -> Outcome {
     let common = ["clippy", "--workspace", "--all-targets"];
-    call(cargo().args(common).args(METRICS).args(["--", "-D", "warnings"]))?;
+    call(cargo().args(common).args(FEATURES).args(["--", "-D", "warnings"]))?;
     call(cargo().args(common).args(["--no-default-features", "--", "-D", "warnings"]))
 }
 
@@ -125,7 +130,7 @@ fn doc() -> Outcome {
     call(
         cargo()
             .args(["doc", "--workspace", "--no-deps"])
-            .args(METRICS)
+            .args(FEATURES)
             .env("RUSTDOCFLAGS", "-D warnings"),
     )
 }
@@ -141,7 +146,7 @@ fn test() -> Outcome {
     // Random cases are new ones for whoever works on the code, and the same ones for whoever checks
     // it: a check must not depend on luck.
     let checks = ["test", "--workspace", "--lib", "--bins", "--tests", "--no-fail-fast"];
-    call(cargo().args(checks).args(METRICS).env("PROPTEST_RNG_SEED", "1"))
+    call(cargo().args(checks).args(FEATURES).env("PROPTEST_RNG_SEED", "1"))
 }
 
 /// The other provider that runs on any machine with x86-64, whoever made its processor.
@@ -152,9 +157,22 @@ fn openvino() -> Outcome {
     }
     // With the features of the step before, so that nothing is built again.
     let install = ["--", "runtime", "install", "openvino"];
-    call(cargo().args(["run", "--quiet", "--bin", "genset"]).args(METRICS).args(install))?;
+    call(cargo().args(["run", "--quiet", "--bin", "genset"]).args(FEATURES).args(install))?;
     let tests = ["--", "--include-ignored"];
-    call(cargo().args(["test", "--test", "providers"]).args(METRICS).args(tests))
+    call(cargo().args(["test", "--test", "providers"]).args(FEATURES).args(tests))
+}
+
+/// The other backend of training, on the machines that its packages are for.
+fn ort_training() -> Outcome {
+    let is_for_here = cfg!(all(target_os = "linux", target_arch = "x86_64"));
+    let Some(python) = python::training()?.filter(|_| is_for_here) else {
+        println!("nothing to do: its packages are for Python 3.11 on Linux with x86-64 alone");
+        return Ok(());
+    };
+    let tests = ["--", "--include-ignored"];
+    let mut test = cargo();
+    test.args(["test", "--test", "ort_training"]).args(FEATURES).args(tests);
+    call(test.env("GENSET_TRAINING_PYTHON", python))
 }
 
 /// What reads JPEG, built the other way.
@@ -172,11 +190,11 @@ fn turbojpeg() -> Outcome {
 /// Exports are read by the packages that people train with.
 fn interchange() -> Outcome {
     // With the features of the steps before, so that nothing is built again.
-    call(cargo().args(["build", "--quiet", "--bin", "genset"]).args(METRICS))?;
+    call(cargo().args(["build", "--quiet", "--bin", "genset"]).args(FEATURES))?;
     let name = format!("genset{}", std::env::consts::EXE_SUFFIX);
     python::interchange(&python::target().join("debug").join(name))
 }
 
 fn doctest() -> Outcome {
-    call(cargo().args(["test", "--workspace", "--doc"]).args(METRICS))
+    call(cargo().args(["test", "--workspace", "--doc"]).args(FEATURES))
 }

@@ -269,6 +269,23 @@ impl Composer {
         })
     }
 
+    /// An initializer that training changes: nothing is concluded from what it is before.
+    ///
+    /// # Errors
+    /// [`Kind::Model`] if there is something of that name already.
+    pub fn parameter(&mut self, name: &str, dims: &[usize], values: &[f32]) -> Result<Tensor> {
+        self.claim(name)?;
+        let raw: Vec<u8> = values.iter().flat_map(|value| value.to_le_bytes()).collect();
+        self.graph.initializer.push(TensorProto {
+            name: name.to_owned(),
+            dims: dims.iter().map(|&dim| dim as i64).collect(),
+            data_type: Element::F32.to_onnx(),
+            raw_data: Some(raw.into()),
+            ..Default::default()
+        });
+        Ok(self.made(name, Element::F32, dims))
+    }
+
     /// A constant as it is, under its own name, which must be new.
     pub(in crate::graph) fn initializer(&mut self, proto: TensorProto) -> Tensor {
         self.names.insert(proto.name.clone());

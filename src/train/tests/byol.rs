@@ -1,8 +1,8 @@
 //! A head, a predictor, a slow copy and clipped gradients move as PyTorch moves them.
 
 use super::{Fixture, design, distance, encoder, is_close, loss, norm, place, trainer, values};
+use crate::train::machine::{Machine, Pace};
 use crate::train::optimizer::Optimizer;
-use crate::train::trainer::Pace;
 
 #[test]
 fn the_slow_copy_follows() {

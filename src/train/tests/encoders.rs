@@ -5,10 +5,11 @@ use serde_json::Value;
 use super::{
     Fixture, design, distance, encoder, is_close, loss, norm, pace, place, trainer, turned, values,
 };
+use crate::train::design::Design;
 use crate::train::encoder::Encoder;
+use crate::train::machine::Machine;
 use crate::train::objective::Objective;
 use crate::train::optimizer::Optimizer;
-use crate::train::step::Design;
 
 /// How far a gradient may be from PyTorch's, as a share of its norm.
 const GRADIENT: f64 = 1e-4;

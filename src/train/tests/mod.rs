@@ -12,12 +12,12 @@ use std::path::PathBuf;
 use safetensors::SafeTensors;
 use serde_json::Value;
 
+use super::design::Design;
 use super::encoder::Encoder;
+use super::machine::{Feed, Machine, Measured, Pace};
 use super::objective::Objective;
 use super::optimizer::Optimizer;
-use super::step::Design;
-use super::stepper::Measured;
-use super::trainer::{Feed, Pace, Trainer};
+use super::trainer::Trainer;
 use crate::codec::RawForm;
 use crate::graph::EncoderInput;
 use crate::load::GroupForm;

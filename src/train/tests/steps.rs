@@ -2,11 +2,12 @@
 
 use super::{design, distance, encoder, group, is_close, loss, norm, pace, trainer, values};
 use crate::load::GroupForm;
+use crate::train::design::Design;
 use crate::train::encoder::Encoder;
+use crate::train::machine::{Feed, Machine};
 use crate::train::objective::Objective;
 use crate::train::optimizer::Optimizer;
-use crate::train::step::Design;
-use crate::train::trainer::{Feed, Trainer};
+use crate::train::trainer::Trainer;
 
 const SIZE: [usize; 3] = [3, 16, 16];
 const CLASSES: usize = 3;
