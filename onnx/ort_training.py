@@ -159,8 +159,6 @@ class Session:
 
 def serve(requests: BinaryIO, answers: BinaryIO) -> None:
     """Answers messages until there are no more."""
-    import numpy as np
-
     # Whoever started this ends it: an interrupt from the terminal is for them.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     with tempfile.TemporaryDirectory() as scratch:
@@ -171,35 +169,44 @@ def serve(requests: BinaryIO, answers: BinaryIO) -> None:
                 if asked["do"] == "open":
                     session = Session(content, asked["threads"], Path(scratch))
                     write(answers, {"inputs": session.module.input_names(), "onnxruntime": runtime().__version__})
-                elif asked["do"] == "gather":
-                    tensors, at = {}, 0
-                    for name, kind, dims in asked["tensors"]:
-                        count = math.prod(dims)
-                        tensors[name] = np.frombuffer(content, kind, count, at).reshape(dims)
-                        at += tensors[name].nbytes
-                    made = session.gather(tensors)
-                    arrays = {name: np.ascontiguousarray(value, "<f4").reshape(-1) for name, value in made.items()}
-                    outputs = [[name, len(array)] for name, array in arrays.items()]
-                    write(answers, {"outputs": outputs}, b"".join(array.tobytes() for array in arrays.values()))
-                elif asked["do"] == "move":
-                    session.move(asked["rate"])
-                    write(answers, {})
-                elif asked["do"] == "get":
-                    write(answers, {}, session.state.parameters[asked["name"]].data.astype("<f4").tobytes())
-                elif asked["do"] == "set":
-                    parameter = session.state.parameters[asked["name"]]
-                    parameter.data = np.frombuffer(content, "<f4").reshape(parameter.data.shape)
-                    write(answers, {})
-                elif asked["do"] == "save":
-                    write(answers, {}, session.save())
-                elif asked["do"] == "load":
-                    (session.folder / "checkpoint").write_bytes(content)
-                    session.load()
-                    write(answers, {})
                 else:
-                    raise ValueError(f"nothing is known of {asked['do']!r}")
-            except (Exception, SystemExit) as error:  # Whatever it is, it is said to whoever asked.
-                write(answers, {"error": f"{type(error).__name__}: {error}" if not isinstance(error, SystemExit) else str(error)})
+                    write(answers, *answer(session, asked, content))
+            except SystemExit as error:
+                write(answers, {"error": str(error)})
+            except Exception as error:  # Whatever it is, it is said to whoever asked.
+                write(answers, {"error": f"{type(error).__name__}: {error}"})
+
+
+def answer(session: Session, asked: dict, content: bytes) -> tuple[dict, bytes]:
+    """What to say to a message about a session that is open."""
+    import numpy as np
+
+    parameters = session.state.parameters
+    match asked["do"]:
+        case "gather":
+            tensors, at = {}, 0
+            for name, kind, dims in asked["tensors"]:
+                tensors[name] = np.frombuffer(content, kind, math.prod(dims), at).reshape(dims)
+                at += tensors[name].nbytes
+            made = session.gather(tensors)
+            arrays = {name: np.ascontiguousarray(value, "<f4").reshape(-1) for name, value in made.items()}
+            outputs = [[name, len(array)] for name, array in arrays.items()]
+            return {"outputs": outputs}, b"".join(array.tobytes() for array in arrays.values())
+        case "move":
+            session.move(asked["rate"])
+        case "get":
+            return {}, parameters[asked["name"]].data.astype("<f4").tobytes()
+        case "set":
+            parameter = parameters[asked["name"]]
+            parameter.data = np.frombuffer(content, "<f4").reshape(parameter.data.shape)
+        case "save":
+            return {}, session.save()
+        case "load":
+            (session.folder / "checkpoint").write_bytes(content)
+            session.load()
+        case other:
+            raise ValueError(f"nothing is known of {other!r}")
+    return {}, b""
 
 
 def read(requests: BinaryIO) -> tuple[dict, bytes] | None:

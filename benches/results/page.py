@@ -37,8 +37,14 @@ def of(document: dict, dataset: str, setting: str, probe: str = "linear") -> Spr
 
 
 def write(document: dict, docs: Path) -> None:
-    deviations = {dataset: curve(document, dataset, [(0.0, "pixel"), (STD, "both"), *((s, f"std-{s}") for s in STDS)]) for dataset in DATASETS}
-    counts = {dataset: curve(document, dataset, [*((n, f"unique-{n}") for n in UNIQUE), (plots.ENDLESS, "both")]) for dataset in DATASETS}
+    deviations = {
+        dataset: curve(document, dataset, [(0.0, "pixel"), (STD, "both"), *((s, f"std-{s}") for s in STDS)])
+        for dataset in DATASETS
+    }
+    counts = {
+        dataset: curve(document, dataset, [*((n, f"unique-{n}") for n in UNIQUE), (plots.ENDLESS, "both")])
+        for dataset in DATASETS
+    }
     main = {dataset: {setting: of(document, dataset, setting) for setting in MAIN} for dataset in DATASETS}
     titles = {setting.name: setting.title for setting in settings(DATASETS[0], "real")}
     plots.main(main, titles, NAMES, docs / "images" / "results.svg")
@@ -48,8 +54,8 @@ def write(document: dict, docs: Path) -> None:
     text = [
         "# What is learnt from generated images\n",
         "This page is written by `python benches/results/results.py --jobs 2` from [results.json](results.json), "
-        "which it fills; nothing on it is typed by hand but these words.\n",
-        f"An encoder (`genset encoder {document['encoder']}`, {PARAMETERS} parameters) learns without labels by `genset "
+        "which it fills; every number on it is from there.\n",
+        f"An encoder (`genset encoder {document['encoder']}`) learns without labels by `genset "
         f"train`: NT-Xent, {document['steps']} steps of {document['batch']} samples of two views, all defaults, the same "
         f"for every setting. Then its features are fixed, and `genset probe` learns the classes from "
         f"{document['probe_images']:,} *real* training images and tells the 10,000 real test images. Numbers are percent "
@@ -61,11 +67,15 @@ def write(document: dict, docs: Path) -> None:
         text.append(table(document, dataset, titles))
     text.append(gap(document))
     text.append("## How far latent neighbours should be\n")
-    text.append(f"Latent and pixel views; 0 is pixel views alone. A recipe says `{{ op = \"gaussian\", std = {STD} }}`.\n")
+    text.append(
+        f'Latent and pixel views; 0 is pixel views alone. A recipe says `{{ op = "gaussian", std = {STD} }}`.\n'
+    )
     text.append("![accuracy against the deviation](images/results-std.svg)\n")
     text.append(curve_table(deviations, "std", lambda at: f"{at:g}"))
     text.append("## How many samples it takes\n")
-    text.append(f"Latent (std {STD}) and pixel views of a fixed number of samples, drawn anew in every epoch; equal steps.\n")
+    text.append(
+        f"Latent (std {STD}) and pixel views of a fixed number of samples, drawn anew in every epoch; equal steps.\n"
+    )
     text.append("![accuracy against the number of samples](images/results-unique.svg)\n")
     text.append(curve_table(counts, "samples", lambda at: "endless" if at == plots.ENDLESS else f"{at:,}"))
     text.append("## The settings\n")
@@ -73,7 +83,6 @@ def write(document: dict, docs: Path) -> None:
     (docs / "results.md").write_text("\n".join(text))
 
 
-PARAMETERS = "97,392"
 SETTINGS = """Pixel views of digits: random resized crop (0.4 to 1 of the area), turned and leaned by up to 10 degrees,
 brightness and contrast by 0.4, blur. Of clothes: the same, mirrored in place of turned. *Steered* moves the latent along
 all directions that `genset directions` finds, each by -1.5 to 1.5. *Half real* takes {share:.0f} % of the samples from the real

@@ -29,7 +29,14 @@ def main(found: dict, titles: dict[str, str], names: dict[str, str], path: Path)
         panel.scatter([spread.mean for spread in shown.values()], rows, s=45, color=colours, zorder=2)
         for row, spread in zip(rows, shown.values(), strict=True):
             panel.plot(spread.values, [row] * len(spread.values), "o", color="#1c1917", markersize=2, zorder=3)
-            panel.annotate(f"{spread.mean:.1f}", (max(spread.values), row), (6, 0), textcoords="offset points", va="center", bbox=BOX)
+            panel.annotate(
+                f"{spread.mean:.1f}",
+                (max(spread.values), row),
+                (6, 0),
+                textcoords="offset points",
+                va="center",
+                bbox=BOX,
+            )
         least = min(min(spread.values) for spread in shown.values())
         most = max(max(spread.values) for spread in shown.values())
         panel.set_xlim(least - 0.1 * (most - least), most + 0.25 * (most - least))

@@ -62,7 +62,11 @@ def settings(dataset: str, real: str) -> list[Setting]:
         Setting("both", "generated, latent and pixel views", _generated(dataset, neighbours + pixel)),
         Setting("steered", "generated, steered and pixel views", _generated(dataset, steered + pixel)),
         Setting("real", "real, pixel views", f'seed = SEED\n[source]\npath = "{real}"\n[views]\ncount = 2\n{pixel}'),
-        Setting("mixed", "half real; pixel views, and latent ones where generated", _generated(dataset, neighbours + pixel) + stored),
+        Setting(
+            "mixed",
+            "half real; pixel views, and latent ones where generated",
+            _generated(dataset, neighbours + pixel) + stored,
+        ),
     ]
     for std in STDS:
         moved = f'latent = [ {{ op = "gaussian", std = {std} }} ]\n'
