@@ -755,7 +755,7 @@ fn ctrl_c_ends_with_130_and_leaves_no_file() {
 // The whole story -----------------------------------------------------------------------------
 
 #[test]
-fn the_demo_draws_measures_and_compares_both_generators() {
+fn the_demo_draws_measures_exports_and_learns() {
     let folder = folder();
     let output = genset().args(["demo", "--json", "-o"]).arg(folder.path()).output().unwrap();
     assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
@@ -771,4 +771,8 @@ fn the_demo_draws_measures_and_compares_both_generators() {
         assert!(generator["bench"]["images_per_second"].as_f64().unwrap() > 0.0);
     }
     assert!(predicate::path::exists().eval(&folder.path().join("digits.png")));
+    assert!(predicate::path::exists().eval(&folder.path().join("fashion-shards/manifest.json")));
+    let number = |name: &str| document["learnt"][name].as_f64().unwrap();
+    assert!(Path::new(document["learnt"]["encoder"].as_str().unwrap()).is_file());
+    assert!(number("accuracy") > number("random_encoder") + 0.02, "{}", document["learnt"]);
 }

@@ -114,7 +114,7 @@ impl Objective {
     /// Its default numbers by its name.
     ///
     /// # Errors
-    /// [`Kind::Argument`] with the known names.
+    /// [`crate::Kind::Argument`] with the known names.
     pub fn named(name: &str) -> Result<Self> {
         numbers::named("objective", name, OBJECTIVES.map(|(name, it, _)| (name, it)))
     }
