@@ -759,7 +759,7 @@ fn the_demo_draws_measures_exports_and_learns() {
     let folder = folder();
     let mut command = genset();
     // Learning takes half a minute in a build for users, and several times that in one for tests.
-    command.timeout(Duration::from_secs(600));
+    command.timeout(std::time::Duration::from_secs(600));
     let output = command.args(["demo", "--json", "-o"]).arg(folder.path()).output().unwrap();
     assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
     assert_eq!(text(&output.stderr), "");
