@@ -119,7 +119,7 @@ impl Model {
         self.outputs.iter().position(|output| output.name == name).ok_or_else(|| {
             let known: Vec<_> = self.outputs.iter().map(|output| output.name.as_str()).collect();
             Error::new(Kind::Argument, format!("no output is named `{name}`"))
-                .help(format!("its outputs: {}", known.join(", ")))
+                .help(format!("it has {}", known.join(", ")))
         })
     }
 
