@@ -28,9 +28,14 @@ impl Ended {
 
     /// The last `count` lines of the error output that say something.
     pub(super) fn last_lines(&self, count: usize) -> String {
-        let lines: Vec<_> = self.stderr.lines().filter(|line| !line.trim().is_empty()).collect();
-        lines[lines.len().saturating_sub(count)..].join("\n")
+        last_lines(&self.stderr, count)
     }
+}
+
+/// The last `count` lines of `text` that say something.
+pub(super) fn last_lines(text: &str, count: usize) -> String {
+    let lines: Vec<_> = text.lines().filter(|line| !line.trim().is_empty()).collect();
+    lines[lines.len().saturating_sub(count)..].join("\n")
 }
 
 /// Ends the child if we leave early.

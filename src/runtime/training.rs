@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
+use super::child::last_lines;
 use super::python::interpreters;
 use super::tensor::Tensor;
 use crate::error::{Error, Kind, Result};
@@ -211,10 +212,9 @@ impl TrainingProcess {
         let length = self.words.seek(SeekFrom::End(0)).unwrap_or(0);
         let _ = self.words.seek(SeekFrom::Start(length.saturating_sub(WORDS_LIMIT)));
         let _ = (&self.words).take(WORDS_LIMIT).read_to_string(&mut words);
-        let lines: Vec<_> = words.lines().filter(|line| !line.trim().is_empty()).collect();
-        let last = match lines.last() {
-            Some(last) => format!("its last words: {last}"),
-            None => error.to_string(),
+        let last = match last_lines(&words, 1) {
+            said if said.is_empty() => error.to_string(),
+            said => format!("its last words: {said}"),
         };
         Error::new(Kind::Runtime, format!("the training process has ended; {last}"))
             .at(self.python.display())

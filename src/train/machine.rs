@@ -2,7 +2,6 @@
 //! API.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
 use std::fmt;
 
 use super::design::{Design, KEEP, LABEL, LATENT, RATE, SOURCE, STEP, images_dims, images_name};
@@ -126,13 +125,10 @@ impl<'a> Feed<'a> {
     }
 }
 
-/// The tensors that a batch is written to, by the names of the inputs that read them.
+/// The tensors that a batch is written to, with the names of the inputs that read them: the images of each
+/// group first.
 #[derive(Debug)]
-pub(super) struct Inputs {
-    /// Images of each group.
-    images: Vec<(String, Tensor)>,
-    others: HashMap<&'static str, Tensor>,
-}
+pub(super) struct Inputs(Vec<(String, Tensor)>);
 
 impl Inputs {
     /// Those of `design`, of which a graph may read some only.
@@ -140,55 +136,50 @@ impl Inputs {
     /// # Errors
     /// Those of the runtime.
     pub fn new(design: &Design<'_>) -> Result<Self> {
+        let batch = design.batch;
+        let views: usize = design.groups.iter().map(|group| group.views).sum();
         let images = design.groups.iter().map(|group| {
-            let dims = images_dims(group, design.batch);
+            let dims = images_dims(group, batch);
             Ok((images_name(group), Tensor::new(element(group.form.dtype), &dims)?))
         });
-        let views: usize = design.groups.iter().map(|group| group.views).sum();
-        let batch = design.batch;
-        let scalar = || Tensor::new(Element::F32, &[]);
-        let others = HashMap::from([
-            (LABEL, Tensor::new(Element::I64, &[batch])?),
-            (SOURCE, Tensor::new(Element::I64, &[batch])?),
-            (LATENT, Tensor::new(Element::F32, &[batch, views, design.latent])?),
-            (RATE, scalar()?),
-            (STEP, scalar()?),
-            (KEEP, scalar()?),
-        ]);
-        Ok(Self { images: images.collect::<Result<_>>()?, others })
+        let mut all = images.collect::<Result<Vec<_>>>()?;
+        let others: [(_, _, &[usize]); 6] = [
+            (LABEL, Element::I64, &[batch]),
+            (SOURCE, Element::I64, &[batch]),
+            (LATENT, Element::F32, &[batch, views, design.latent]),
+            (RATE, Element::F32, &[]),
+            (STEP, Element::F32, &[]),
+            (KEEP, Element::F32, &[]),
+        ];
+        for (name, element, dims) in others {
+            all.push((name.to_owned(), Tensor::new(element, dims)?));
+        }
+        Ok(Self(all))
     }
 
-    /// All of them by name.
-    pub fn iter(&self) -> impl Iterator<Item = (&str, &Tensor)> {
-        let images = self.images.iter().map(|(name, tensor)| (name.as_str(), tensor));
-        images.chain(self.others.iter().map(|(name, tensor)| (*name, tensor)))
+    /// All of them, with their names.
+    pub fn all(&self) -> &[(String, Tensor)] {
+        &self.0
     }
 
     /// The one called `name`, if there is one.
     pub fn get(&self, name: &str) -> Option<&Tensor> {
-        self.iter().find_map(|(other, tensor)| (other == name).then_some(tensor))
+        self.0.iter().find_map(|(other, tensor)| (other == name).then_some(tensor))
     }
 
-    /// Writes a batch and the pace; of labels, sources and latents those that are read.
+    /// Writes a batch and the pace, as much as there is of them.
     ///
     /// # Errors
     /// Those of the runtime.
-    pub fn write(
-        &mut self,
-        batch: &Feed<'_>,
-        pace: Pace,
-        is_read: impl Fn(&str) -> bool,
-    ) -> Result<()> {
-        for ((_, tensor), images) in self.images.iter_mut().zip(&batch.images) {
+    pub fn write(&mut self, batch: &Feed<'_>, pace: Pace) -> Result<()> {
+        for ((_, tensor), images) in self.0.iter_mut().zip(&batch.images) {
             tensor.bytes_mut()?.copy_from_slice(images);
         }
-        if let (true, Some(labels)) = (is_read(LABEL), batch.labels) {
+        if let Some(labels) = batch.labels {
             self.put(LABEL, |tensor| tensor.write_integers(0, labels))?;
         }
-        if is_read(SOURCE) {
-            self.put(SOURCE, |tensor| tensor.write_integers(0, &batch.sources))?;
-        }
-        if let (true, Some(latents)) = (is_read(LATENT), batch.latents) {
+        self.put(SOURCE, |tensor| tensor.write_integers(0, &batch.sources))?;
+        if let Some(latents) = batch.latents {
             self.put(LATENT, |tensor| tensor.write_floats(0, latents))?;
         }
         for (name, value) in [(RATE, pace.rate), (STEP, pace.step as f64), (KEEP, pace.keep)] {
@@ -198,6 +189,7 @@ impl Inputs {
     }
 
     fn put(&mut self, name: &str, to: impl FnOnce(&mut Tensor) -> Result<()>) -> Result<()> {
-        self.others.get_mut(name).map_or(Ok(()), to)
+        let found = self.0.iter_mut().find(|(other, _)| other == name);
+        found.map_or(Ok(()), |(_, tensor)| to(tensor))
     }
 }

@@ -69,7 +69,7 @@ impl OrtTrainer {
     fn gather(&mut self, batch: &Feed<'_>, pace: Pace) -> Result<Measured> {
         let process = self.process.get_mut();
         let names = process.inputs().to_vec();
-        self.inputs.write(batch, pace, |name| names.iter().any(|other| other == name))?;
+        self.inputs.write(batch, pace)?;
         let fed = names.iter().map(|name| {
             let state = self.places.get(name).and_then(|place| self.states.get(place));
             let tensor = state.or_else(|| self.inputs.get(name)).ok_or_else(|| {

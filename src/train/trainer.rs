@@ -31,8 +31,8 @@ pub(super) struct Trainer {
 #[derive(Debug)]
 struct Running {
     session: Session,
-    /// The inputs that it has beside variables.
-    feeds: Vec<String>,
+    /// Places in [`Inputs`] of those that it has beside variables.
+    feeds: Vec<usize>,
     /// Places of the variables that it reads. The sums of earlier batches are read by some parts
     /// alone.
     reads: Vec<usize>,
@@ -53,12 +53,12 @@ impl Running {
         let source = ModelSource::Memory(graph.model.bytes());
         let inputs: HashSet<&str> =
             graph.model.inputs().iter().map(|input| input.name.as_str()).collect();
-        let feeds = fed.iter().map(|(name, _)| name).filter(|name| inputs.contains(name));
+        let feeds = 0..fed.all().len();
         let named = |&place: &usize| (place, format!("{NEXT}{}", graph.variables[place].name));
         let places = 0..graph.variables.len();
         Ok(Self {
             session: Session::open_with_operators(runtime, source, options, operators)?,
-            feeds: feeds.map(str::to_owned).collect(),
+            feeds: feeds.filter(|&at| inputs.contains(&*fed.all()[at].0)).collect(),
             reads: places.filter(|&at| inputs.contains(&*graph.variables[at].name)).collect(),
             changed: graph.changed.iter().map(named).collect(),
         })
@@ -106,8 +106,9 @@ impl Trainer {
 
     fn run(&mut self, part: usize) -> Result<Measured> {
         let Self { parts, variables, tensors, inputs, scalars } = self;
-        let Running { session, feeds: own, reads, changed } = &mut parts[part];
-        for (name, tensor) in inputs.iter().filter(|(name, _)| own.iter().any(|own| own == name)) {
+        let Running { session, feeds, reads, changed } = &mut parts[part];
+        for &mut place in feeds {
+            let (name, tensor) = &inputs.all()[place];
             session.bind_input(name, tensor)?;
         }
         for &mut place in reads {
@@ -151,8 +152,7 @@ impl Machine for Trainer {
         Measured::of(batches.iter().enumerate().map(|(number, batch)| {
             let last = number + 1 == batches.len();
             let part = if last { self.parts.len() - 1 } else { 0 };
-            let Self { parts, inputs, .. } = self;
-            inputs.write(batch, pace, |name| parts[part].feeds.iter().any(|own| own == name))?;
+            self.inputs.write(batch, pace)?;
             self.run(part)
         }))
     }

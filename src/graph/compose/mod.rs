@@ -238,19 +238,12 @@ impl Composer {
         dims: &[usize],
         raw: Vec<u8>,
     ) -> Tensor {
-        let sizes: Vec<i64> = dims.iter().map(|&dim| dim as i64).collect();
-        let key = (element.to_onnx(), sizes.clone(), raw);
+        let key = (element.to_onnx(), signed(dims), raw);
         if let Some(tensor) = self.constants.get(&key) {
             return tensor.clone();
         }
         let name = self.fresh_in("", "constant");
-        let proto = TensorProto {
-            name,
-            dims: sizes,
-            data_type: element.to_onnx(),
-            raw_data: Some(key.2.clone().into()),
-            ..Default::default()
-        };
+        let proto = tensor_proto(&name, element, dims, key.2.clone());
         let tensor = self.initializer(proto);
         self.constants.insert(key, tensor.clone());
         tensor
@@ -260,13 +253,7 @@ impl Composer {
     pub fn named(&mut self, name: &str, dims: &[usize], values: &[f64]) -> Tensor {
         #[allow(clippy::cast_possible_truncation)]
         let raw: Vec<u8> = values.iter().flat_map(|value| (*value as f32).to_le_bytes()).collect();
-        self.initializer(TensorProto {
-            name: name.to_owned(),
-            dims: dims.iter().map(|&dim| dim as i64).collect(),
-            data_type: Element::F32.to_onnx(),
-            raw_data: Some(raw.into()),
-            ..Default::default()
-        })
+        self.initializer(tensor_proto(name, Element::F32, dims, raw))
     }
 
     /// An initializer that training changes: nothing is concluded from what it is before.
@@ -276,13 +263,7 @@ impl Composer {
     pub fn parameter(&mut self, name: &str, dims: &[usize], values: &[f32]) -> Result<Tensor> {
         self.claim(name)?;
         let raw: Vec<u8> = values.iter().flat_map(|value| value.to_le_bytes()).collect();
-        self.graph.initializer.push(TensorProto {
-            name: name.to_owned(),
-            dims: dims.iter().map(|&dim| dim as i64).collect(),
-            data_type: Element::F32.to_onnx(),
-            raw_data: Some(raw.into()),
-            ..Default::default()
-        });
+        self.graph.initializer.push(tensor_proto(name, Element::F32, dims, raw));
         Ok(self.made(name, Element::F32, dims))
     }
 
@@ -379,6 +360,17 @@ impl Composer {
         };
         super::scope::check(&proto).at(|| name.to_owned())?;
         Model::from_bytes(name, proto.encode_to_vec().into())
+    }
+}
+
+/// A tensor of little-endian bytes.
+fn tensor_proto(name: &str, element: Element, dims: &[usize], raw: Vec<u8>) -> TensorProto {
+    TensorProto {
+        name: name.to_owned(),
+        dims: signed(dims),
+        data_type: element.to_onnx(),
+        raw_data: Some(raw.into()),
+        ..Default::default()
     }
 }
 

@@ -103,6 +103,12 @@ impl Chunk {
     }
 }
 
+/// The weights of a group.
+fn of_group<'w>(w: &'w [f32], frame: &Frame, group: usize) -> &'w [f32] {
+    let len = frame.outside * frame.columns();
+    &w[group * len..][..len]
+}
+
 /// Weights in blocks of [`ROWS`] rows: for row `row` of `rows` and column `k` of `columns`, `at(row,
 /// k)` says which weight it is. Blocks are behind each other; the last has zeros at its end.
 fn packed(
@@ -127,8 +133,7 @@ fn forward(call: &Call<'_>, outputs: &mut [&mut [f32]], threads: &Threads<'_>) {
     let columns = frame.columns();
     let weights: Vec<_> = (0..groups)
         .map(|group| {
-            let w = &w[group * frame.outside * columns..][..frame.outside * columns];
-            packed(w, frame.outside, columns, |row, k| row * columns + k)
+            packed(of_group(w, &frame, group), frame.outside, columns, |row, k| row * columns + k)
         })
         .collect();
     convolved(&frame, x_dims[0], x, &weights, outputs[0], threads);
@@ -184,9 +189,8 @@ fn image_gradient(call: &Call<'_>, outputs: &mut [&mut [f32]], threads: &Threads
         let turned = turned.for_images(images);
         let weights: Vec<_> = (0..groups)
             .map(|group| {
-                let w = &w[group * frame.outside * columns..][..frame.outside * columns];
                 let at = |row, k| k / taps * columns + row * taps + (taps - 1 - k % taps);
-                packed(w, frame.inside, frame.outside * taps, at)
+                packed(of_group(w, &frame, group), frame.inside, frame.outside * taps, at)
             })
             .collect();
         return convolved(&turned, images, g, &weights, outputs[0], threads);
@@ -195,8 +199,8 @@ fn image_gradient(call: &Call<'_>, outputs: &mut [&mut [f32]], threads: &Threads
     let weights: Vec<_> = (0..groups * taps)
         .map(|part| {
             let (group, tap) = (part / taps, part % taps);
-            let w = &w[group * frame.outside * columns..][..frame.outside * columns];
-            packed(w, frame.inside, frame.outside, |row, k| k * columns + row * taps + tap)
+            let at = |row, k| k * columns + row * taps + tap;
+            packed(of_group(w, &frame, group), frame.inside, frame.outside, at)
         })
         .collect();
     let rows: Vec<usize> = (0..frame.outside).map(|k| k * frame.wide()).collect();
@@ -251,9 +255,9 @@ fn weight_gradient(call: &Call<'_>, outputs: &mut [&mut [f32]], threads: &Thread
             for number in part * chunks / parts..(part + 1) * chunks / parts {
                 for (group, sums) in sums.chunks_exact_mut(len / groups).enumerate() {
                     let chunk = Chunk::new(&frame, images, number, [group, groups]);
-                    let of = chunk.places(1).map(|(number, at)| {
-                        (number, &x[at * x_len..][..x_len], &g[at * y_len..][..y_len])
-                    });
+                    let of = chunk
+                        .places(1)
+                        .map(|(_, at)| (&x[at * x_len..][..x_len], &g[at * y_len..][..y_len]));
                     of_chunk(&frame, &of.collect::<Vec<_>>(), sums);
                 }
             }
@@ -292,8 +296,8 @@ fn gathered(parts: &[&[f32]], from: usize, count: usize, mut put: impl FnMut(usi
     });
 }
 
-/// An image of a chunk: its number there, its pixels, and the gradient of what came of it.
-type Pair<'a> = (usize, &'a [f32], &'a [f32]);
+/// An image of a chunk, and the gradient of what came of it.
+type Pair<'a> = (&'a [f32], &'a [f32]);
 
 /// Places whose products are added up before they are added to others.
 const PLACES: usize = 256;
@@ -311,11 +315,11 @@ fn by_place(frame: &Frame, images: &[Pair<'_>], sums: &mut [f32]) {
     scratch::with([frame.turned_len(), packed * ROWS], |[framed, gradients]| {
         let gradients = gradients.as_chunks_mut::<ROWS>().0;
         framed.fill(0.0);
-        for (place, (number, x, g)) in images.iter().enumerate() {
-            frame.put_turned(x, *number, framed);
-            at.extend(frame.windows(*number).map(|place| place * inside));
+        for (number, (x, g)) in images.iter().enumerate() {
+            frame.put_turned(x, number, framed);
+            at.extend(frame.windows(number).map(|place| place * inside));
             for (row, g) in g.chunks_exact(pixels).enumerate() {
-                let first = (row / ROWS * images.len() + place) * pixels;
+                let first = (row / ROWS * images.len() + number) * pixels;
                 let block = &mut gradients[first..first + pixels];
                 // Rows that there are not keep what was there: nothing is made of their sums.
                 block.iter_mut().zip(g).for_each(|(block, g)| block[row % ROWS] = *g);
@@ -345,9 +349,9 @@ fn by_channel(frame: &Frame, images: &[Pair<'_>], sums: &mut [f32]) {
     scratch::with(lens, |[framed, wide]| {
         framed.fill(0.0);
         wide.fill(0.0);
-        for (number, x, g) in images {
-            frame.put(x, *number, framed);
-            frame.widen(g, *number, wide);
+        for (number, (x, g)) in images.iter().enumerate() {
+            frame.put(x, number, framed);
+            frame.widen(g, number, wide);
         }
         let span = frame.span(images.len());
         products(Set::best(), frame, &places, [wide, framed], span, sums);

@@ -8,7 +8,7 @@ use super::frame::LINE;
 
 /// Several `f32` that are computed with at once.
 trait Vector: Copy {
-    /// How many they are.
+    /// How many they are, at most [`LINE`].
     const LANES: usize;
     /// # Safety
     /// The processor has the instructions, and `LANES` elements are at `from`.
@@ -32,11 +32,6 @@ trait Vector: Copy {
     /// # Safety
     /// The processor has the instructions.
     unsafe fn total(self) -> f32;
-    /// One of them.
-    ///
-    /// # Safety
-    /// The processor has the instructions.
-    unsafe fn lane(self, lane: usize) -> f32;
 }
 
 /// Of any processor.
@@ -71,10 +66,6 @@ impl Vector for Plain {
     unsafe fn total(self) -> f32 {
         let [a, b, c, d] = self.0;
         (a + c) + (b + d)
-    }
-    #[inline(always)]
-    unsafe fn lane(self, lane: usize) -> f32 {
-        self.0[lane]
     }
 }
 
@@ -136,13 +127,6 @@ mod x86 {
                 unsafe fn total(self) -> f32 {
                     // SAFETY: by the caller's promise.
                     unsafe { $total(self.0) }
-                }
-                #[inline(always)]
-                unsafe fn lane(self, lane: usize) -> f32 {
-                    let mut lanes = [0.0_f32; $lanes];
-                    // SAFETY: there is room for all of them.
-                    unsafe { self.store(lanes.as_mut_ptr()) };
-                    lanes[lane]
                 }
             }
         };
@@ -242,28 +226,25 @@ unsafe fn outer_rows<V: Vector, const R: usize, const ADD: bool>(
         loop {
             // Four vectors are better two and two than three and one.
             match (span - at) / V::LANES {
-                0 | 1 => break,
+                0 => break,
+                1 => outer_part::<V, R, 1, ADD>(of, from, target, step, rows, &mut at),
                 2 | 4 => outer_part::<V, R, 2, ADD>(of, from, target, step, rows, &mut at),
                 _ => outer_part::<V, R, WIDTH, ADD>(of, from, target, step, rows, &mut at),
             }
         }
-        while at < span && span >= V::LANES {
+        if at < span && span >= V::LANES {
             // The last vector goes over elements that are there already, so that it is a whole one.
-            let place = at.min(span - V::LANES);
+            let place = span - V::LANES;
             let block = sums::<V, R, 1>(of, from, place);
             for (r, [sum]) in block.iter().enumerate().take(rows) {
-                let out = target.add(r * step + place);
-                if !ADD {
-                    sum.store(out);
-                } else if place == at {
-                    sum.plus(V::load(out)).store(out);
-                } else {
-                    for lane in at - place..V::LANES {
-                        *out.add(lane) += sum.lane(lane);
-                    }
+                let mut lanes = [0.0_f32; LINE];
+                sum.store(lanes.as_mut_ptr());
+                for at in at..span {
+                    let (out, sum) = (target.add(r * step + at), lanes[at - place]);
+                    *out = if ADD { *out + sum } else { sum };
                 }
             }
-            at = place + V::LANES;
+            at = span;
         }
         for at in at..span {
             for r in 0..rows {
