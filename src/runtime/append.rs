@@ -14,7 +14,14 @@ use crate::recipe::Precision;
 /// Names and values, in the words of ONNX Runtime.
 type Settings = Vec<(String, String)>;
 
+/// The CPU provider's name in the words of ONNX Runtime.
+const CPU: &str = "CPUExecutionProvider";
+
 /// Puts the providers of `options` on `builder`. The CPU is always the last.
+///
+/// A session with nothing on it would be given by policy to whatever offers a device, once a plugin
+/// is loaded, with that one's own settings: OpenVINO computes in bf16 where it can. So where the CPU is
+/// alone, it is put on by name.
 ///
 /// # Errors
 /// [`Kind::Provider`] if one cannot start.
@@ -24,6 +31,16 @@ pub(super) fn append(
     options: &SessionOptions,
     engines: Option<&Engines>,
 ) -> Result<SessionBuilder> {
+    if options.providers.iter().all(|&provider| provider == Provider::Cpu) {
+        let cpu = runtime
+            .environment()
+            .devices()
+            .find(|device| device.ep().is_ok_and(|name| name == CPU));
+        return builder.with_devices(cpu, None).map_err(|error| {
+            let message = format!("cpu cannot start: {}", one_line(error.message()));
+            Error::new(Kind::Provider, message)
+        });
+    }
     let built_in = runtime.providers()?;
     for &provider in &options.providers {
         if provider == Provider::Cpu {

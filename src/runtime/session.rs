@@ -3,8 +3,6 @@
 //! `Session::run` needs `&mut self`: one session a thread. A session that is bound writes its
 //! output to the same tensor at every run, so the hot path allocates nothing.
 
-use std::sync::Mutex;
-
 use ort::memory::{AllocationDevice, Allocator, AllocatorType, MemoryInfo, MemoryType};
 use ort::session::builder::{GraphOptimizationLevel, SessionBuilder};
 use ort::session::{IoBinding, SessionInputValue};
@@ -126,12 +124,6 @@ impl Session {
             provider.require(runtime)?;
         }
         check_environment(&options.providers, options.precision)?;
-        // OpenVINO keeps the settings of a session in a place that all of the process share, precision among them, until
-        // the model is compiled: two that are opened at once may be compiled by the settings of one.
-        static OPENVINO: Mutex<()> = Mutex::new(());
-        let is_openvino = options.providers.contains(&Provider::OpenVino);
-        let _alone =
-            is_openvino.then(|| OPENVINO.lock().unwrap_or_else(std::sync::PoisonError::into_inner));
         let engines = Engines::of(runtime, model, options)?;
         let builder =
             builder(runtime, options).map_err(|e| failed(&e, "cannot set session options"))?;

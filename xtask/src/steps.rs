@@ -158,8 +158,7 @@ fn openvino() -> Outcome {
     // With the features of the step before, so that nothing is built again.
     let install = ["--", "runtime", "install", "openvino"];
     call(cargo().args(["run", "--quiet", "--bin", "genset"]).args(FEATURES).args(install))?;
-    // One at a time: the provider keeps settings, precision among them, for the whole process.
-    let tests = ["--", "--include-ignored", "--test-threads=1"];
+    let tests = ["--", "--include-ignored"];
     call(cargo().args(["test", "--test", "providers"]).args(FEATURES).args(tests))
 }
 
