@@ -4,11 +4,14 @@
 mod common;
 
 use std::collections::HashSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 
-use common::{DIGITS, digests, folder_with_recipe, open, stream};
-use genset::load::{LoaderBuilder, SampleDigests, State};
+use common::{DIGITS, digests, folder_with_recipe, open, options, stream};
+use genset::load::{LoaderBuilder, Options, SampleDigests, State, Stop};
 use genset::recipe::MAX_SAMPLES;
 use genset::{Batch, Dataset, Kind};
+use ndarray::Axis;
 
 /// Long enough to end within a block, a batch and a step of every setting tried.
 const SAMPLES: u64 = 1_500;
@@ -460,4 +463,71 @@ fn the_environment_says_which_rank() {
         let said = said(environment);
         assert!(said.contains(wanted), "`{wanted}` is not in: {said}");
     }
+}
+
+#[test]
+fn samples_gathered_in_any_order_are_those_of_their_indices() {
+    for memory in [0, 40 << 10, 1 << 30] {
+        let options = Options { random_access: memory, ..options(&[]) };
+        let dataset = Dataset::open_with(DIGITS, options).unwrap();
+        let indices: Vec<u64> = (0..300).map(|i| i * 7_919 % SAMPLES).chain([5, 5]).collect();
+        let batch = dataset.gather(&indices, 2).unwrap();
+        assert_eq!(batch.index().iter().collect::<Vec<_>>(), indices);
+        let (images, latents) = (batch.images(), batch.latents().unwrap());
+        for (at, &index) in indices.iter().enumerate().step_by(13) {
+            let one = dataset.get_in_epoch(index, 2).unwrap();
+            assert_eq!(images.sample_bytes(at), one.images().sample_bytes(0), "{index}, {memory}");
+            assert_eq!(batch.labels().unwrap()[at], one.labels().unwrap()[0]);
+            assert_eq!(
+                latents.index_axis(Axis(0), at),
+                one.latents().unwrap().index_axis(Axis(0), 0)
+            );
+        }
+    }
+    let dataset = open(DIGITS, &["samples=10"]);
+    assert_eq!(dataset.gather(&[], 0).unwrap_err().kind(), Kind::Argument);
+    assert_eq!(dataset.gather(&[3, 10], 0).unwrap_err().kind(), Kind::Argument);
+}
+
+#[test]
+fn a_builder_says_where_its_loader_begins_and_how_long_a_pass_is() {
+    let dataset = open(DIGITS, &[]);
+    let builder = alone(&dataset, 100..400).batch(64);
+    assert_eq!(builder.batches().unwrap(), 5);
+    assert_eq!(builder.clone().drop_last(true).batches().unwrap(), 4);
+    assert_eq!(builder.clone().rank(1, 2).batches().unwrap(), 3);
+    assert_eq!(builder.clone().batch(0).batches().unwrap_err().kind(), Kind::Argument);
+    let state = builder.state();
+    assert_eq!((state.epoch, state.next), (0, 100));
+    assert_eq!(builder.clone().build().unwrap().state(), state);
+    let later = State { epoch: 3, next: 200, ..state };
+    let loader = builder.epochs(None).resume(later).build().unwrap();
+    let batch = loader.into_iter().next().unwrap().unwrap();
+    assert_eq!((batch.epoch(), batch.index().get(0)), (3, Some(200)));
+}
+
+#[test]
+fn a_switch_that_asks_ends_a_loader() {
+    let dataset = open(DIGITS, &[]);
+    let asked = Arc::new(AtomicU32::new(0));
+    let count = Arc::clone(&asked);
+    let stop = Stop::asking(move || count.fetch_add(1, Ordering::Relaxed) == 3);
+    let mut loader = alone(&dataset, 0..SAMPLES).batch(8).stop(stop.clone()).build().unwrap();
+    let error = loader.find_map(Result::err).unwrap();
+    assert!(error.is_interrupted());
+    assert!(stop.is_stopped());
+    // It was asked until it said so, and not again.
+    assert_eq!(asked.load(Ordering::Relaxed), 4);
+}
+
+#[test]
+fn parts_of_a_batch_have_owners_of_their_own() {
+    let dataset = open(DIGITS, &[]);
+    let batch = dataset.gather(&[4, 2], 1).unwrap();
+    let images = batch.images().bytes().to_vec();
+    assert!(!batch.images().is_mapped());
+    let parts = batch.into_parts();
+    assert_eq!(parts.groups[0].bytes(), images);
+    assert_eq!((parts.epoch, parts.labels.unwrap().len()), (1, 2));
+    assert_eq!(parts.latents.unwrap().shape()[..2], [2, 2]);
 }

@@ -57,6 +57,7 @@ impl EngineArgs {
             provider_options: self.provider_options.clone(),
             threads: None,
             rewrites: Rewrites::Auto,
+            random_access: 0,
             settings: self.settings.clone(),
         }
     }

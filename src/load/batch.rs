@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 use half::f16;
-use ndarray::{ArrayView3, ArrayView5};
+use ndarray::{Array3, ArrayView3, ArrayView5};
 
 use super::pool::Returns;
 use super::views::ViewGroup;
@@ -159,7 +159,31 @@ impl Batch {
     }
 }
 
+/// What a batch is made of, each for an owner of its own: images go back to the loader when they are
+/// dropped, whoever still has the rest.
+#[derive(Debug)]
+pub struct Parts {
+    /// See [`Batch::index`].
+    pub index: Indices,
+    /// See [`Batch::epoch`].
+    pub epoch: u64,
+    /// See [`Batch::groups`].
+    pub groups: Vec<Images>,
+    /// See [`Batch::labels`].
+    pub labels: Option<Vec<i64>>,
+    /// See [`Batch::latents`].
+    pub latents: Option<Array3<f32>>,
+}
+
 impl Batch {
+    /// Takes it apart.
+    #[must_use]
+    pub fn into_parts(self) -> Parts {
+        let Self { index, epoch, images, labels, latents, .. } = self;
+        let latents = latents.and_then(|l| Array3::from_shape_vec(l.shape, l.values).ok());
+        Parts { index, epoch, groups: images, labels, latents }
+    }
+
     /// Takes samples out, `places` rising.
     pub(super) fn remove(&mut self, places: &[usize]) {
         let keeps = |place: usize| places.binary_search(&place).is_err();
@@ -309,6 +333,12 @@ impl Images {
     #[must_use]
     pub fn layout(&self) -> Layout {
         self.format.layout
+    }
+
+    /// Whether they lie in the file that they were stored in, which may not be written to.
+    #[must_use]
+    pub fn is_mapped(&self) -> bool {
+        matches!(self.bytes, Memory::Mapped(_))
     }
 
     /// All bytes, sample by sample, view by view.

@@ -134,6 +134,22 @@ impl LoaderBuilder {
         self
     }
 
+    /// Where the loader begins: what [`Loader::state`] says before the first batch. With another pass
+    /// or sample in it, [`LoaderBuilder::resume`] begins there.
+    #[must_use]
+    pub fn state(&self) -> State {
+        self.settings.beginning(&self.inner.stream)
+    }
+
+    /// Batches of one whole pass for this rank. Where samples are left out as bad there may be fewer.
+    ///
+    /// # Errors
+    /// [`Kind::Argument`] for an impossible rank, batch or range.
+    pub fn batches(&self) -> Result<u64> {
+        let (share, samples) = self.settings.part(&self.inner.stream)?;
+        Ok(share.count(samples.start, samples.end))
+    }
+
     /// A switch that ends the loader from elsewhere.
     #[must_use]
     pub fn stop(mut self, stop: Stop) -> Self {

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::access::{Access, BlockMaker};
+use super::access::{Access, BlockMaker, BlockStore};
 use super::batch::{Batch, Format, Indices};
 use super::generated::{Generated, Options};
 use super::store::{GroupForm, Store};
@@ -199,6 +199,12 @@ impl Dataset {
         self.range().is_empty()
     }
 
+    /// Samples that one generator call makes; 1 where nothing is generated.
+    #[must_use]
+    pub fn block(&self) -> u32 {
+        if self.is_stored() { 1 } else { self.0.stream.block }
+    }
+
     /// Bytes of one delivered sample, all views of all groups together.
     #[must_use]
     pub fn sample_bytes(&self) -> usize {
@@ -320,28 +326,61 @@ impl Dataset {
     /// # Errors
     /// As [`Dataset::get`].
     pub fn get_in_epoch(&self, index: u64, epoch: u64) -> Result<Batch> {
-        self.check_index(index)?;
+        self.gather(&[index], epoch)
+    }
+
+    /// Samples `indices` in that order, with the views that they have in `epoch`: the same bytes that
+    /// any loader delivers at each index.
+    ///
+    /// Makes each block that one of them is in once, and again only where [`Options::random_access`]
+    /// has no room for it until the next time.
+    ///
+    /// # Errors
+    /// As [`Dataset::get`]; [`Kind::Argument`] too if `indices` is empty.
+    pub fn gather(&self, indices: &[u64], epoch: u64) -> Result<Batch> {
+        self.gather_with(indices, epoch, None)
+    }
+
+    /// As [`Dataset::gather`], out of blocks that `store` has, which is given those that are made.
+    ///
+    /// # Errors
+    /// As [`Dataset::gather`].
+    pub fn gather_with(
+        &self,
+        indices: &[u64],
+        epoch: u64,
+        store: Option<&dyn BlockStore>,
+    ) -> Result<Batch> {
+        let (Some(&first), Some(&last)) = (indices.iter().min(), indices.iter().max()) else {
+            return Err(Error::new(Kind::Argument, "a batch needs at least one index"));
+        };
+        indices.iter().try_for_each(|index| self.check_index(*index))?;
         let inner = &self.0;
         let stream = &inner.stream;
         let mut guard = inner.access.lock().unwrap_or_else(PoisonError::into_inner);
         let access = match &mut *guard {
             Some(access) => access,
             empty => {
-                let generator = inner.generated.as_ref().map(Generated::generator).transpose()?;
-                empty.insert(Access::new(generator, stream))
+                let generated = inner.generated.as_ref();
+                let memory = generated.map_or(0, |generated| generated.options().random_access);
+                let generator = generated.map(Generated::generator).transpose()?;
+                empty.insert(Access::new(generator, stream, memory))
             }
         };
-        let images = access.get(stream, index, epoch)?;
+        let images = access.get(stream, indices, epoch, store)?;
         drop(guard);
-        let one = index..index + 1;
+        let index = match indices {
+            [one] => Indices::Run(*one..one + 1),
+            many => Indices::Each(many.into()),
+        };
         Ok(Batch {
             epoch,
             echo: stream.echo,
             images,
-            labels: stream.labels(&Indices::Run(one.clone()))?,
-            latents: Some(stream.latents(epoch, one.clone())?),
-            index: Indices::Run(one.clone()),
-            positions: one,
+            labels: stream.labels(&index)?,
+            latents: Some(stream.latents(epoch, indices.iter().copied())?),
+            index,
+            positions: first..last + 1,
         })
     }
 

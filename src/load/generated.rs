@@ -30,6 +30,9 @@ pub struct Options {
     /// Edits of the generator's graph that are exact but for rounding. Default
     /// [`Rewrites::Auto`]. With the provider they decide low bits of the generator's floats.
     pub rewrites: Rewrites,
+    /// Bytes of images that random access may keep of blocks it has made, beside the last. Default 0.
+    /// One sample costs a block: whoever asks for them in random order wants all of them kept.
+    pub random_access: u64,
     /// `key=value` settings put over the recipe.
     pub settings: Vec<String>,
 }

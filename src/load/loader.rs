@@ -12,6 +12,7 @@ use crossbeam::channel::{Receiver, RecvTimeoutError};
 use tracing::field::Empty;
 
 use super::batch::{Batch, Images, Indices, Memory};
+use super::memory::joined;
 use super::messages::{Context, Event, Known};
 use super::monitor::Monitor;
 use super::pool::Returns;
@@ -283,7 +284,10 @@ impl Loader {
         let whole = usize::try_from(samples).unwrap_or(usize::MAX);
         let memories: Vec<Memory> = match mapped {
             Some(mapped) => mapped.into_iter().map(Memory::Mapped).collect(),
-            None => joined(parts).into_iter().map(Memory::Buffer).collect(),
+            None => joined(parts.into_iter().map(|part| part.bytes))
+                .into_iter()
+                .map(Memory::Buffer)
+                .collect(),
         };
         let groups = memories.into_iter().zip(&stream.groups).zip(returns);
         let images = groups
@@ -379,19 +383,6 @@ impl Iterator for Loader {
         }
         batch
     }
-}
-
-/// The buffers of a batch, of the parts that they were cut into.
-fn joined(parts: Vec<Part>) -> Vec<BytesMut> {
-    let mut parts = parts.into_iter().map(|part| part.bytes);
-    let mut buffers = parts.next().unwrap_or_default();
-    for part in parts {
-        for (bytes, part) in buffers.iter_mut().zip(part) {
-            debug_assert_eq!(bytes.as_ptr().wrapping_add(bytes.len()), part.as_ptr(), "no copy");
-            bytes.unsplit(part);
-        }
-    }
-    buffers
 }
 
 impl std::iter::FusedIterator for Loader {}

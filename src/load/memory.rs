@@ -16,3 +16,17 @@ pub(super) fn aligned(len: usize) -> BytesMut {
     prefer_large_pages(&mut buffer);
     buffer
 }
+
+/// The buffers that parts were cut out of, one for each group of views; `parts` in order, and each with a
+/// part of each buffer.
+pub(super) fn joined(parts: impl IntoIterator<Item = Vec<BytesMut>>) -> Vec<BytesMut> {
+    let mut parts = parts.into_iter();
+    let mut buffers = parts.next().unwrap_or_default();
+    for part in parts {
+        for (bytes, part) in buffers.iter_mut().zip(part) {
+            debug_assert_eq!(bytes.as_ptr().wrapping_add(bytes.len()), part.as_ptr(), "no copy");
+            bytes.unsplit(part);
+        }
+    }
+    buffers
+}

@@ -42,7 +42,8 @@ mod views;
 mod worker;
 
 pub(crate) use access::BlockMaker;
-pub use batch::{Batch, EachIndex, Images, Indices};
+pub use access::{BlockStore, Kept};
+pub use batch::{Batch, EachIndex, Images, Indices, Parts};
 pub use builder::LoaderBuilder;
 pub use dataset::{Dataset, Mixed, StoredViews};
 pub use digest::SampleDigests;

@@ -1,5 +1,6 @@
 //! What a loader is told, checked against what is streamed, and the threads it starts.
 
+use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread;
@@ -107,8 +108,25 @@ impl Settings {
         }
     }
 
-    /// Finds out whether these settings make sense, before anything is loaded or allocated.
-    pub fn check(&self, stream: &Stream, workers: usize) -> Result<Checked> {
+    /// Of what is delivered and, if that is shuffled, its order.
+    fn digest(&self, stream: &Stream) -> Digest {
+        match self.shuffle {
+            Some(seed) => shuffled(stream.digest, seed),
+            None => stream.digest,
+        }
+    }
+
+    /// Where the loader begins.
+    pub fn beginning(&self, stream: &Stream) -> State {
+        self.state.clone().unwrap_or_else(|| State {
+            digest: self.digest(stream).to_string(),
+            epoch: 0,
+            next: self.start.unwrap_or(stream.start),
+        })
+    }
+
+    /// Which of the samples this rank has, and the samples of a pass.
+    pub fn part(&self, stream: &Stream) -> Result<(Share, Range<u64>)> {
         let (rank, world) = match self.rank {
             Some(rank) => rank,
             None => rank_from_environment()?,
@@ -127,6 +145,12 @@ impl Settings {
                 format!("samples {start}..{end} are not in the dataset, which has {has}"),
             ));
         }
+        Ok((share, start..end))
+    }
+
+    /// Finds out whether these settings make sense, before anything is loaded or allocated.
+    pub fn check(&self, stream: &Stream, workers: usize) -> Result<Checked> {
+        let (share, Range { start, end }) = self.part(stream)?;
         if !stream.is_stored() && (self.shuffle.is_some() || self.zero_copy) {
             let what = if self.zero_copy { "delivered without a copy" } else { "shuffled" };
             return Err(Error::new(Kind::Argument, format!("generated samples cannot be {what}"))
@@ -134,18 +158,13 @@ impl Settings {
                     "their order is random already, and they are made where they are delivered",
                 ));
         }
-        let digest = match self.shuffle {
-            Some(seed) => shuffled(stream.digest, seed),
-            None => stream.digest,
-        };
         if let Some(state) = &self.state {
-            state.check(digest, &(start..end))?;
+            state.check(self.digest(stream), &(start..end))?;
         }
-        let beginning = || State { digest: digest.to_string(), epoch: 0, next: start };
         let (window, prefetch) = self.window(stream, workers)?;
         Ok(Checked {
             passes: Passes { share, samples: start..end, epochs: self.epochs },
-            state: self.state.clone().unwrap_or_else(beginning),
+            state: self.beginning(stream),
             window,
             prefetch,
         })

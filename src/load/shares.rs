@@ -71,6 +71,16 @@ impl Share {
     }
 }
 
+impl Share {
+    /// How many batches [`Share::steps`] gives.
+    pub fn count(self, from: u64, end: u64) -> u64 {
+        let whole = self.world * self.batch;
+        let left = end.saturating_sub(from);
+        let rest = self.steps(end - left % whole, end).count() as u64;
+        left / whole + rest
+    }
+}
+
 /// The same samples over and over.
 #[derive(Debug, Clone)]
 pub(super) struct Passes {
@@ -131,6 +141,10 @@ mod tests {
                 for (from, end) in [(0, 50), (7, 50), (49, 50), (50, 50), (0, 1)] {
                     let share = |rank| Share::new(rank, world, batch, false).unwrap();
                     let expected: Vec<u64> = (from..end).collect();
+                    for rank in 0..world {
+                        let counted = share(rank).count(from, end);
+                        assert_eq!(counted, share(rank).steps(from, end).count() as u64);
+                    }
                     assert_eq!(delivered(share, world, from, end), expected);
                 }
             }

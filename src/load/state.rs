@@ -1,5 +1,6 @@
 //! Where a loader is, and how it is told to stop.
 
+use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -47,8 +48,14 @@ impl State {
 }
 
 /// Tells loaders to stop, from another thread or a signal handler. Clones share one switch.
-#[derive(Debug, Clone, Default)]
-pub struct Stop(Arc<AtomicBool>);
+#[derive(Clone, Default)]
+pub struct Stop {
+    thrown: Arc<AtomicBool>,
+    ask: Option<Arc<Ask>>,
+}
+
+/// Whether to stop.
+type Ask = dyn Fn() -> bool + Send + Sync;
 
 impl Stop {
     /// A switch that is off.
@@ -57,15 +64,26 @@ impl Stop {
         Self::default()
     }
 
+    /// A switch that `ask` may throw too. It is called by whoever looks at the switch, which a thread
+    /// that waits does every 50 ms and one that works more often: for programs that find out about
+    /// signals by asking, as Python does.
+    #[must_use]
+    pub fn asking(ask: impl Fn() -> bool + Send + Sync + 'static) -> Self {
+        Self { ask: Some(Arc::new(ask)), ..Self::default() }
+    }
+
     /// Asks every loader that has this switch to end with [`Kind::Interrupted`].
     pub fn stop(&self) {
-        self.0.store(true, Ordering::Relaxed);
+        self.thrown.store(true, Ordering::Relaxed);
     }
 
     /// Whether [`Stop::stop`] was called.
     #[must_use]
     pub fn is_stopped(&self) -> bool {
-        self.0.load(Ordering::Relaxed)
+        if !self.thrown.load(Ordering::Relaxed) && self.ask.as_ref().is_some_and(|ask| ask()) {
+            self.stop();
+        }
+        self.thrown.load(Ordering::Relaxed)
     }
 
     /// An error if [`Stop::stop`] was called.
@@ -74,6 +92,12 @@ impl Stop {
     /// [`Kind::Interrupted`].
     pub fn check(&self) -> Result<()> {
         if self.is_stopped() { Err(interrupted()) } else { Ok(()) }
+    }
+}
+
+impl fmt::Debug for Stop {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Stop").field("thrown", &self.thrown).finish_non_exhaustive()
     }
 }
 

@@ -19,6 +19,9 @@ use crate::{Error, Kind, Result};
 pub struct Search {
     /// A library, or the folder that holds it. Nothing else is considered if it is given.
     pub explicit: Option<PathBuf>,
+    /// The folder of the `onnxruntime` package of the Python that this process is. It goes before the
+    /// cache, being what this Python was given; without it, the active Python is asked after the cache.
+    pub package: Option<PathBuf>,
     /// The providers that it must have. Some come with an ONNX Runtime of their own, and a process
     /// holds one: what was merely found is passed over if it lacks one of these.
     pub providers: Vec<Provider>,
@@ -57,7 +60,7 @@ impl Search {
 
 impl Default for Search {
     fn default() -> Self {
-        Self { explicit: None, providers: Vec::new(), install: false, say: |_| {} }
+        Self { explicit: None, package: None, providers: Vec::new(), install: false, say: |_| {} }
     }
 }
 
@@ -130,14 +133,23 @@ pub enum Verdict {
     Refused(Error),
 }
 
+/// Looks at a place.
+type Look = fn(&Search) -> Candidate;
+
 /// The places, best first; each origin once.
-const PLACES: [fn(&Search) -> Candidate; 5] = [
-    |search| named(Origin::Explicit, search.explicit.clone(), "not given"),
-    |_| named(Origin::GensetOrt, variable("GENSET_ORT").map(PathBuf::from), "not set"),
-    |_| named(Origin::OrtDylibPath, variable("ORT_DYLIB_PATH").map(PathBuf::from), "not set"),
-    cached,
-    of_python,
-];
+fn places(search: &Search) -> [Look; 5] {
+    let [fourth, fifth]: [Look; 2] = match search.package {
+        Some(_) => [of_python, cached],
+        None => [cached, of_python],
+    };
+    [
+        |search| named(Origin::Explicit, search.explicit.clone(), "not given"),
+        |_| named(Origin::GensetOrt, variable("GENSET_ORT").map(PathBuf::from), "not set"),
+        |_| named(Origin::OrtDylibPath, variable("ORT_DYLIB_PATH").map(PathBuf::from), "not set"),
+        fourth,
+        fifth,
+    ]
+}
 
 /// Looks at every place, best first, once for each [`Origin`]. Nothing is loaded or installed.
 ///
@@ -146,7 +158,7 @@ const PLACES: [fn(&Search) -> Candidate; 5] = [
 /// nobody [named](Origin::is_named).
 #[must_use]
 pub fn candidates(search: &Search) -> Vec<Candidate> {
-    PLACES.iter().map(|look| look(search)).collect()
+    places(search).iter().map(|look| look(search)).collect()
 }
 
 /// Goes through the places in order and stops at the first that will do. Later ones are not looked
@@ -162,7 +174,7 @@ pub(super) fn first<T>(
     passed_over: &mut Vec<String>,
     mut accept: impl FnMut(Origin, PathBuf) -> Result<T>,
 ) -> Result<Option<T>> {
-    for look in PLACES {
+    for look in places(search) {
         let Candidate { origin, path, verdict } = look(search);
         let error = match (verdict, path) {
             (Verdict::Usable, Some(path)) => match accept(origin, path) {
@@ -232,11 +244,14 @@ fn cached(search: &Search) -> Candidate {
 
 fn of_python(search: &Search) -> Candidate {
     let origin = Origin::Python;
-    let (folder, python) = match python::find_package() {
-        python::Found::Nothing(why) => {
-            return Candidate { origin, path: None, verdict: Verdict::Absent(why) };
-        }
-        python::Found::Package { folder, python } => (folder, python.display().to_string()),
+    let (folder, python) = match &search.package {
+        Some(folder) => (folder.clone(), "this Python".to_owned()),
+        None => match python::find_package() {
+            python::Found::Nothing(why) => {
+                return Candidate { origin, path: None, verdict: Verdict::Absent(why) };
+            }
+            python::Found::Package { folder, python } => (folder, python.display().to_string()),
+        },
     };
     let Some(library) = library::inside(&folder.join("capi")) else {
         let why = format!("the onnxruntime of {python} holds no library");
@@ -289,6 +304,21 @@ mod tests {
         assert!(error.summary().starts_with("--ort: "), "{error}");
         assert!(error.summary().contains("does not exist"), "{error}");
         assert!(passed_over.is_empty());
+    }
+
+    #[test]
+    fn the_package_of_this_python_goes_before_the_cache() {
+        let folder = tempfile::tempdir().unwrap();
+        let origins = |package: Option<PathBuf>| {
+            let looked = candidates(&Search { package, ..Search::default() });
+            looked.iter().map(|candidate| candidate.origin).collect::<Vec<_>>()
+        };
+        use Origin::{Cache, Python};
+        assert_eq!(origins(None)[3..], [Cache, Python]);
+        assert_eq!(origins(Some(folder.path().into()))[3..], [Python, Cache]);
+        let search = Search { package: Some(folder.path().into()), ..Search::default() };
+        let Verdict::Absent(why) = of_python(&search).verdict else { panic!("{search:?}") };
+        assert!(why.contains("this Python holds no library"), "{why}");
     }
 
     #[test]
