@@ -73,7 +73,7 @@ fn help() -> String {
         "\nSystem packages (Debian names): gcc and libc6-dev (Rust links with them), python3,\n\
          python3-venv. Everything else is fetched by the steps that need it: ONNX Runtime by\n\
          `runtime`, OpenVINO (60 MB) by `openvino`, ONNX Runtime's last release with training (30 MB) by\n\
-         `ort-training`, PyTorch (3 GB) by `python` and `interchange`.",
+         `ort-training`, PyTorch (3 GB) by `python`, `interchange` and `bindings`.",
     );
     text
 }

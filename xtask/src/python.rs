@@ -20,6 +20,7 @@ const TESTS: &Requirements = &[
     ("onnx/requirements.txt", &[]),
     // On top of the others, and without what its packages ask for beyond that: see its `.in`.
     ("tests/interchange/requirements.txt", &["--no-deps"]),
+    ("bindings/python/requirements-tests.txt", &["--no-deps"]),
 ];
 /// Those of `onnx/ort_training.py`.
 const TRAINING: &Requirements = &[("onnx/requirements-training.txt", &["--no-deps"])];
@@ -34,6 +35,23 @@ pub(crate) fn test() -> Outcome {
 /// The tests that other packages read what the command `genset` writes.
 pub(crate) fn interchange(genset: &Path) -> Outcome {
     call(pytest("tests/interchange")?.env("GENSET_COMMAND", genset))
+}
+
+/// The tests of the Python package, which is built and installed as its users do it; `genset` is the
+/// command whose digests its bytes are held against, and `features` are what it was built with.
+pub(crate) fn bindings(genset: &Path, features: &str) -> Outcome {
+    let python = environment(TESTS)?;
+    let mut install = command(&python);
+    install.args(["-m", "pip", "install", "--disable-pip-version-check", "--no-input", "--quiet"]);
+    install.args(["--no-deps", "--no-build-isolation", "--force-reinstall", "bindings/python"]);
+    // Unoptimised, so that the library that was built for the steps before need not be built again.
+    install.env("MATURIN_PEP517_ARGS", format!("--profile dev --features {features}"));
+    let programs = python.parent().map(Path::to_owned).unwrap_or_default();
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let paths = std::iter::once(programs).chain(std::env::split_paths(&path));
+    let path = std::env::join_paths(paths).map_err(|error| format!("PATH: {error}"))?;
+    call(install.env("PATH", path))?;
+    call(pytest("bindings/python/tests")?.env("GENSET_COMMAND", genset))
 }
 
 /// Runs the tests in a folder; makes the environment if need be.

@@ -1,11 +1,12 @@
 //! The checks: one table, run from top to bottom.
 
+use std::path::PathBuf;
 use std::process::{Command, ExitCode};
 use std::time::{Duration, Instant};
 
 use genset::runtime::{Package, Runtime, Search};
 
-use crate::{Outcome, call, command, python, works};
+use crate::{Failure, Outcome, call, command, python, works};
 
 /// One check.
 #[derive(Debug)]
@@ -50,6 +51,11 @@ pub(crate) const STEPS: &[Step] = &[
         name: "interchange",
         about: "what other packages make of exports, in the same environment",
         run: interchange,
+    },
+    Step {
+        name: "bindings",
+        about: "the Python package is built, and its tests, in the same environment",
+        run: bindings,
     },
 ];
 
@@ -189,10 +195,20 @@ fn turbojpeg() -> Outcome {
 
 /// Exports are read by the packages that people train with.
 fn interchange() -> Outcome {
+    python::interchange(&genset()?)
+}
+
+fn bindings() -> Outcome {
+    // The command has its default features too.
+    python::bindings(&genset()?, "genset/cli,genset/metrics")
+}
+
+/// The command.
+fn genset() -> Result<PathBuf, Failure> {
     // With the features of the steps before, so that nothing is built again.
     call(cargo().args(["build", "--quiet", "--bin", "genset"]).args(FEATURES))?;
     let name = format!("genset{}", std::env::consts::EXE_SUFFIX);
-    python::interchange(&python::target().join("debug").join(name))
+    Ok(python::target().join("debug").join(name))
 }
 
 fn doctest() -> Outcome {

@@ -1,0 +1,386 @@
+//! What the command's verbs do, for Python: each works without the interpreter's lock and ends on Ctrl-C.
+
+use std::path::PathBuf;
+use std::sync::Mutex;
+use std::time::Duration;
+
+use genset::bench;
+use genset::codec::Encoding;
+use genset::evaluate::{Probe, Regularisation};
+use genset::graph::{Model, Weights};
+use genset::load::{LoaderBuilder, Options};
+use genset::recipe::Precision;
+use genset::runtime::{Package, Runtime, SessionOptions};
+use genset::shard::{Contents, Export, Manifest, ShardSize, Shards, Verify, embedded_recipe};
+use genset::train::{Architecture, Backend, Encoder, Settings, Training};
+use genset::{Error, Kind, Result};
+use pyo3::prelude::*;
+use pyo3::types::PyDict;
+use serde::Serialize;
+use serde_json::json;
+
+use crate::dataset::Dataset;
+use crate::error::Raise;
+use crate::signals::interruptible;
+
+/// What is told how far the work is: `progress(done, total)`.
+struct Progress {
+    callback: Option<Py<PyAny>>,
+    /// What it raised first.
+    raised: Mutex<Option<PyErr>>,
+}
+
+impl Progress {
+    fn new(callback: Option<Py<PyAny>>) -> Self {
+        Self { callback, raised: Mutex::new(None) }
+    }
+
+    /// `stop` ends the work when the callback raises.
+    fn tell(&self, done: u64, total: u64, stop: &genset::load::Stop) {
+        let Some(callback) = self.callback.as_ref().filter(|_| !stop.is_stopped()) else { return };
+        if let Err(exception) = Python::attach(|py| callback.call1(py, (done, total)).map(drop)) {
+            stop.stop();
+            let mut raised = self.raised.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+            raised.get_or_insert(exception);
+        }
+    }
+
+    /// What it raised, or else what came of the work.
+    fn or<T>(&self, done: PyResult<T>) -> PyResult<T> {
+        let raised = self.raised.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take();
+        raised.map_or(done, Err)
+    }
+}
+
+fn python<'py>(py: Python<'py>, document: &impl Serialize) -> PyResult<Bound<'py, PyAny>> {
+    Ok(pythonize::pythonize(py, document)?)
+}
+
+/// What of a loader is set for verbs.
+#[derive(Debug, Clone, FromPyObject)]
+pub(crate) struct Reading {
+    batch: usize,
+    workers: Option<usize>,
+    prefetch: usize,
+    memory: u64,
+}
+
+impl Reading {
+    fn set_up(&self, builder: LoaderBuilder) -> LoaderBuilder {
+        let builder = builder.batch(self.batch).prefetch(self.prefetch).memory(self.memory);
+        match self.workers {
+            Some(workers) => builder.workers(workers),
+            None => builder,
+        }
+    }
+}
+
+/// What is exported, and how.
+#[derive(Debug, FromPyObject)]
+pub(crate) struct ExportSettings {
+    format: String,
+    images: Option<String>,
+    first: Option<u64>,
+    samples: Option<u64>,
+    shard_bytes: Option<u64>,
+    shard_samples: Option<u64>,
+    latents: bool,
+    parameters: bool,
+    rows: bool,
+    rank: Option<(u64, u64)>,
+}
+
+impl ExportSettings {
+    fn export(&self, stop: &genset::load::Stop) -> Result<Export> {
+        let usual = Export::default();
+        let size = match (self.shard_samples, self.shard_bytes) {
+            (Some(_), Some(_)) => {
+                return Err(Error::new(
+                    Kind::Argument,
+                    "shards have a size in bytes or in samples",
+                )
+                .help("leave out shard_bytes or shard_samples"));
+            }
+            (Some(samples), None) => ShardSize::Samples(samples),
+            (None, Some(bytes)) => ShardSize::Bytes(bytes),
+            (None, None) => usual.size,
+        };
+        Ok(Export {
+            format: self.format.parse()?,
+            encoding: self.images.as_deref().map(Encoding::parse).transpose()?,
+            from: self.first,
+            samples: self.samples,
+            size,
+            latents: self.latents,
+            parameters: self.parameters,
+            contents: if self.rows { Contents::Rows } else { Contents::Delivered },
+            rank: self.rank,
+            stop: stop.clone(),
+        })
+    }
+}
+
+/// Writes samples to disk as shards.
+#[pyfunction]
+pub(crate) fn export<'py>(
+    py: Python<'py>,
+    dataset: &Bound<'py, Dataset>,
+    folder: PathBuf,
+    settings: ExportSettings,
+    reading: Reading,
+    progress: Option<Py<PyAny>>,
+) -> PyResult<Bound<'py, PyAny>> {
+    let (dataset, progress) = (dataset.get(), Progress::new(progress));
+    let exported = interruptible(py, |stop| {
+        let set_up = |builder| reading.set_up(builder);
+        let mut watch = |now: &genset::shard::Progress| progress.tell(now.samples, now.of, stop);
+        settings.export(stop)?.run(dataset.opened()?, &folder, &set_up, &mut watch)
+    });
+    let exported = progress.or(exported)?;
+    python(py, &exported)
+}
+
+/// Checks shards.
+#[pyfunction]
+pub(crate) fn verify<'py>(
+    py: Python<'py>,
+    folder: PathBuf,
+    dataset: Option<&Bound<'py, Dataset>>,
+    regenerate: u64,
+    seed: u64,
+    progress: Option<Py<PyAny>>,
+) -> PyResult<Bound<'py, PyAny>> {
+    let (dataset, progress) = (dataset.map(Bound::get), Progress::new(progress));
+    let verified = interruptible(py, |stop| {
+        let shards = Shards::open(&folder)?;
+        let manifest: &Manifest = shards.manifest();
+        let embedded = match (regenerate, dataset) {
+            (1.., None) => {
+                Some(genset::Dataset::from_recipe(embedded_recipe(manifest)?, Options::default())?)
+            }
+            _ => None,
+        };
+        let dataset = match dataset {
+            Some(dataset) => Some(dataset.opened()?),
+            None => embedded.as_ref(),
+        };
+        let (total, verify) = (manifest.there(), Verify { regenerate, seed, stop: stop.clone() });
+        let verified = verify.run(&folder, dataset, &|done| progress.tell(done, total, stop))?;
+        Ok((verified.is_good(), verified))
+    });
+    let (good, verified) = progress.or(verified)?;
+    let document = python(py, &verified)?;
+    document.cast::<PyDict>()?.set_item("good", good)?;
+    Ok(document)
+}
+
+/// How an encoder is probed.
+#[derive(Debug, FromPyObject)]
+pub(crate) struct ProbeSettings {
+    output: Option<String>,
+    neighbours: Option<usize>,
+    l2: Option<f64>,
+    baselines: bool,
+    limit: Option<u64>,
+    test_limit: Option<u64>,
+    seed: u64,
+    batch: usize,
+    workers: Option<usize>,
+}
+
+/// What an encoder is worth.
+#[pyfunction]
+pub(crate) fn probe<'py>(
+    py: Python<'py>,
+    encoder: PathBuf,
+    train: &Bound<'py, Dataset>,
+    test: &Bound<'py, Dataset>,
+    settings: ProbeSettings,
+    progress: Option<Py<PyAny>>,
+) -> PyResult<Bound<'py, PyAny>> {
+    let (train, test, progress) = (train.get(), test.get(), Progress::new(progress));
+    let report = interruptible(py, |stop| {
+        let probe = Probe {
+            output: settings.output.clone(),
+            linear: Some(settings.l2.map_or(Regularisation::Chosen, Regularisation::Fixed)),
+            neighbours: settings.neighbours,
+            baselines: settings.baselines,
+            limit: settings.limit,
+            test_limit: settings.test_limit,
+            seed: settings.seed,
+            batch: settings.batch,
+            workers: settings.workers,
+            ..Probe::default()
+        };
+        let options = Options { settings: Vec::new(), ..train.spec().options().clone() };
+        let mut tell = |now: genset::evaluate::Progress| progress.tell(now.done, now.total, stop);
+        let model = Model::read(&encoder)?;
+        probe.run(&model, [train.opened()?, test.opened()?], &options, stop, &mut tell)
+    });
+    let report = progress.or(report)?;
+    python(py, &report)
+}
+
+/// How an encoder is trained, in the words of the command line.
+#[derive(Debug, FromPyObject)]
+pub(crate) struct TrainSettings {
+    objective: String,
+    head: Vec<usize>,
+    optimizer: String,
+    learning_rate: Option<f32>,
+    schedule: String,
+    warmup: Option<u64>,
+    steps: u64,
+    batch: usize,
+    accumulate: u64,
+    clip: Option<f32>,
+    seed: u64,
+    restart: bool,
+    features: Option<String>,
+    log_every: u64,
+    save_every: u64,
+    keep: usize,
+    precision: String,
+    step_threads: Option<usize>,
+    workers: usize,
+}
+
+impl TrainSettings {
+    fn settings(&self) -> Result<Settings> {
+        Ok(Settings {
+            objective: self.objective.parse()?,
+            head: self.head.clone(),
+            optimizer: self.optimizer.parse()?,
+            rate: self.learning_rate,
+            schedule: self.schedule.parse()?,
+            warmup: self.warmup,
+            steps: self.steps,
+            batch: self.batch,
+            accumulate: self.accumulate,
+            clip: self.clip,
+            seed: self.seed,
+            restart: self.restart,
+            input: None,
+        })
+    }
+
+    fn precision(&self) -> Result<Precision> {
+        let found = Precision::ALL.iter().find(|(name, _)| *name == self.precision);
+        found.map(|(_, precision)| *precision).ok_or_else(|| {
+            let message = format!("unknown precision `{}`", self.precision);
+            Error::new(Kind::Argument, message).help("f32, bf16 or f16")
+        })
+    }
+}
+
+/// Trains an encoder on the views of a dataset.
+#[pyfunction]
+pub(crate) fn train<'py>(
+    py: Python<'py>,
+    dataset: &Bound<'py, Dataset>,
+    encoder: PathBuf,
+    folder: PathBuf,
+    settings: TrainSettings,
+    progress: Option<Py<PyAny>>,
+) -> PyResult<Bound<'py, PyAny>> {
+    let (dataset, progress) = (dataset.get(), Progress::new(progress));
+    let trained = interruptible(py, |stop| {
+        let options = dataset.spec().options();
+        let encoder = Encoder::read(&encoder, settings.features.as_deref())?;
+        let mut training = Training::new(settings.settings()?, Runtime::open(&options.search)?);
+        training.session = SessionOptions {
+            providers: options.providers.clone(),
+            provider_options: options.provider_options.clone(),
+            threads: settings.step_threads.unwrap_or_else(cores),
+            precision: settings.precision()?,
+            ..SessionOptions::default()
+        };
+        training.backend = Backend::StepGraph;
+        training.log_every = settings.log_every;
+        training.save_every = settings.save_every;
+        training.keep = settings.keep;
+        training.stop = stop.clone();
+        training.loader = Box::new(|builder: LoaderBuilder| builder.workers(settings.workers));
+        let mut watch = |line: &genset::train::Line| progress.tell(line.step, settings.steps, stop);
+        training.run(dataset.opened()?, &encoder, &folder, &mut watch)
+    });
+    let trained = progress.or(trained)?;
+    python(
+        py,
+        &json!({
+            "encoder": trained.path,
+            "steps": trained.steps,
+            "resumed": trained.resumed,
+            "parameters": trained.parameters,
+            "seconds": trained.time.as_secs_f64(),
+            "step_seconds": trained.step_seconds,
+            "data_wait": trained.data_wait,
+            "lines": trained.lines,
+        }),
+    )
+}
+
+fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
+}
+
+/// Writes an untrained encoder; gives how many parameters it has.
+#[pyfunction]
+pub(crate) fn make_encoder(
+    py: Python<'_>,
+    architecture: &str,
+    file: PathBuf,
+    channels: usize,
+    size: usize,
+    seed: u64,
+) -> PyResult<u64> {
+    interruptible(py, |_| {
+        let model = architecture.parse::<Architecture>()?.build(channels, size, seed)?;
+        model.write_to(&file, Weights::Inside)?;
+        Ok(model.parameters())
+    })
+}
+
+/// Images a second, against the bare generator in the same run.
+#[pyfunction]
+pub(crate) fn benchmark<'py>(
+    py: Python<'py>,
+    dataset: &Bound<'py, Dataset>,
+    rounds: usize,
+    seconds: f64,
+    reading: Reading,
+    progress: Option<Py<PyAny>>,
+) -> PyResult<Bound<'py, PyAny>> {
+    let (dataset, progress) = (dataset.get(), Progress::new(progress));
+    let report = interruptible(py, |stop| {
+        let round = Duration::try_from_secs_f64(seconds)
+            .map_err(|_| Error::new(Kind::Argument, format!("a round of {seconds} seconds")))?;
+        let settings = bench::Settings { rounds, round, consumer: Duration::ZERO };
+        let set_up = |builder| reading.set_up(builder);
+        let mut tell = |done, total| progress.tell(done as u64, total as u64, stop);
+        bench::run(dataset.opened()?, &set_up, &settings, stop, &mut tell)
+    });
+    let report = progress.or(report)?;
+    python(py, &report)
+}
+
+/// Fetches ONNX Runtime or a provider, pinned by version and hash; gives the path of its library.
+#[pyfunction]
+pub(crate) fn install(py: Python<'_>, name: &str) -> PyResult<PathBuf> {
+    interruptible(py, |_| {
+        let package = Package::named(name)?;
+        genset::runtime::install(package, &mut |line| eprintln!("genset: {line}"))
+    })
+}
+
+/// The ONNX Runtime that this process uses, and the providers it was built with: version, path, names.
+#[pyfunction]
+pub(crate) fn runtime(
+    py: Python<'_>,
+    dataset: &Bound<'_, Dataset>,
+) -> PyResult<(String, PathBuf, Vec<String>)> {
+    let search = &dataset.get().spec().options().search;
+    let runtime = Runtime::open(search).raise(py)?;
+    let providers = runtime.providers().raise(py)?;
+    Ok((runtime.version().to_owned(), runtime.path().to_owned(), providers))
+}
