@@ -57,6 +57,7 @@ pub(crate) const STEPS: &[Step] = &[
         about: "the Python package is built, and its tests, in the same environment",
         run: bindings,
     },
+    Step { name: "c", about: "the C library, called from C with sanitizers", run: c },
 ];
 
 /// Runs `steps` and tells how each went.
@@ -152,6 +153,8 @@ fn test() -> Outcome {
     // Random cases are new ones for whoever works on the code, and the same ones for whoever checks
     // it: a check must not depend on luck.
     let checks = ["test", "--workspace", "--lib", "--bins", "--tests", "--no-fail-fast"];
+    // It builds a library of its own, for which the rest would be built once more: see `c`.
+    let checks = checks.iter().chain(&["--exclude", "genset-c"]);
     call(cargo().args(checks).args(FEATURES).env("PROPTEST_RNG_SEED", "1"))
 }
 
@@ -201,6 +204,10 @@ fn interchange() -> Outcome {
 fn bindings() -> Outcome {
     // The command has its default features too.
     python::bindings(&genset()?, "genset/cli,genset/metrics")
+}
+
+fn c() -> Outcome {
+    call(cargo().args(["test", "--package", "genset-c"]))
 }
 
 /// The command.
