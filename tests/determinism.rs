@@ -531,3 +531,17 @@ fn parts_of_a_batch_have_owners_of_their_own() {
     assert_eq!((parts.epoch, parts.labels.unwrap().len()), (1, 2));
     assert_eq!(parts.latents.unwrap().shape()[..2], [2, 2]);
 }
+
+#[test]
+fn what_no_machine_has_room_for_is_refused_before_it_is_allocated() {
+    let dataset = open(DIGITS, &[]);
+    let huge = |loader: LoaderBuilder| loader.memory(u64::MAX).build().unwrap_err();
+    assert_eq!(huge(dataset.loader().prefetch(usize::MAX)).kind(), Kind::Limit);
+    assert_eq!(huge(dataset.loader().prefetch(1 << 40).batch(1)).kind(), Kind::Limit);
+    assert_eq!(huge(dataset.loader().batch(1 << 39).rank(0, 1)).kind(), Kind::Limit);
+    assert_eq!(huge(dataset.loader().view_threads(usize::MAX)).kind(), Kind::Argument);
+    for threads in [0, usize::MAX] {
+        let options = Options { threads: Some(threads), ..options(&[]) };
+        assert_eq!(Dataset::open_with(DIGITS, options).unwrap_err().kind(), Kind::Argument);
+    }
+}

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::stream::Stream;
-use crate::error::{Result, ResultExt};
+use crate::error::{Error, Kind, Result, ResultExt};
 use crate::generate::execution::{
     Edit, Execution, Offers, Profile, ProfileKey, Rewrites, provider_names,
 };
@@ -63,6 +63,10 @@ impl Generated {
         options: Options,
         images: impl FnOnce(&mut blake3::Hasher),
     ) -> Result<(Self, Stream)> {
+        if let Some(threads @ (0 | 1025..)) = options.threads {
+            let message = format!("{threads} threads inside a generator call");
+            return Err(Error::new(Kind::Argument, message).help("1 to 1024, and rarely many"));
+        }
         let model = read_model(&recipe)?;
         check_precision(&options.providers, recipe.generator.precision)?;
         let providers = options.providers.clone();

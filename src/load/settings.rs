@@ -29,6 +29,9 @@ use crate::recipe::Digest;
 /// Memory for images under way, unless set otherwise: 512 MiB.
 pub const DEFAULT_MEMORY: u64 = 512 << 20;
 const DEFAULT_BATCH: usize = 256;
+/// Samples under way are far fewer; what is more is a mistake, found before anything is allocated for
+/// keeping track of them.
+const MAX_WINDOW: u64 = 1 << 24;
 const DEFAULT_PREFETCH: usize = 4;
 /// Jobs that wait for a worker, for each worker.
 pub(super) const JOBS_AHEAD: usize = 2;
@@ -161,7 +164,19 @@ impl Settings {
         if let Some(state) = &self.state {
             state.check(self.digest(stream), &(start..end))?;
         }
+        if self.view_threads > 1024 {
+            let message = format!("{} view threads are too many", self.view_threads);
+            return Err(
+                Error::new(Kind::Argument, message).help("start with the cores that are free")
+            );
+        }
         let (window, prefetch) = self.window(stream, workers)?;
+        if window > MAX_WINDOW {
+            let message = format!("{window} samples under way at once are too many");
+            return Err(
+                Error::new(Kind::Limit, message).help("set a smaller batch, or less memory")
+            );
+        }
         Ok(Checked {
             passes: Passes { share, samples: start..end, epochs: self.epochs },
             state: self.beginning(stream),

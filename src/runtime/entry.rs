@@ -4,6 +4,7 @@
 //! questions are asked first, and every answer may be wrong.
 
 use std::ffi::CStr;
+use std::mem::ManuallyDrop;
 use std::path::Path;
 
 use ort::sys::OrtApiBase;
@@ -37,7 +38,8 @@ fn ask(path: &Path) -> Result<String> {
         }
         error
     })?;
-    let library: &'static libloading::Library = Box::leak(Box::new(library));
+    // Never closed: see `open`.
+    let library = ManuallyDrop::new(library);
     // SAFETY: this is the signature that every ONNX Runtime has had since 1.0.
     let entry =
         unsafe { library.get::<unsafe extern "C" fn() -> *const OrtApiBase>(b"OrtGetApiBase") }

@@ -86,9 +86,6 @@ pub(crate) struct Engine {
 
 impl Engine {
     pub(crate) fn options(&self) -> Result<Options> {
-        if self.threads == Some(0) {
-            return Err(Error::new(Kind::Argument, "a generator call needs at least one thread"));
-        }
         let providers =
             self.provider.iter().map(|name| name.parse()).collect::<Result<Vec<_>>>()?;
         let options = self.provider_options.iter().map(|option| option.parse());

@@ -127,7 +127,10 @@ def test_what_makes_no_sense_is_said_at_once(digits: genset.Dataset) -> None:
         ({"range": (0, SAMPLES + 1)}, str(SAMPLES)),
         ({"shuffle": 1}, "cannot be shuffled"),
         ({"workers": 0}, "at least one worker"),
-        ({"memory": 1}, "memory"),
+        ({"memory": 1}, "MiB do not suffice"),
+        ({"view_threads": 10**6}, "too many"),
+        ({"batch": 2**39, "memory": 2**63}, "too many"),
+        ({"prefetch": 2**60, "memory": 2**63}, "too many"),
     ):
         with pytest.raises(genset.Error, match=words):
             digits.loader(**settings)
