@@ -123,6 +123,14 @@ def test_pickling_carries_the_recipe(digits: genset.Dataset) -> None:
     assert np.array_equal(np.from_dlpack(other[3].images), digits[3].images)
 
 
+def test_what_was_pickled_opens_in_another_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "small.toml").write_text(RECIPE)
+    monkeypatch.chdir(tmp_path)
+    pickled = pickle.dumps(genset.Dataset("small.toml"))
+    monkeypatch.chdir("/")
+    assert len(pickle.loads(pickled)) == 100
+
+
 def test_blocks_are_kept_within_the_memory_that_is_given(digits: genset.Dataset) -> None:
     """The same bytes, in whatever order, whether blocks are made again or not."""
     order = np.random.default_rng(0).permutation(SAMPLES)[:200].tolist()

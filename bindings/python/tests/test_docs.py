@@ -55,5 +55,11 @@ def test_one_line_differs_and_its_import() -> None:
     )
     gone = [line.strip() for line in before if line not in after]
     come = [line.strip() for line in after if line not in before]
-    assert gone == ["from torchvision.datasets import ImageFolder", 'dataset = ImageFolder("photos", transform=TwoViews(augment))']
-    assert come == ["import genset.torch", 'dataset = genset.torch.Dataset("examples/python/digits_views.toml")']
+    assert gone == [
+        "from torchvision.datasets import ImageFolder",
+        'dataset = ImageFolder("photos", transform=TwoViews(augment))',
+    ]
+    assert come == [
+        "import genset.torch",
+        'dataset = genset.torch.Dataset("examples/python/digits_views.toml")',
+    ]

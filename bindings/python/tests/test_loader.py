@@ -187,13 +187,12 @@ class _Rest:
 
 
 ENDS = {
-    "a loader that was never closed": "import genset\nfor batch in genset.Dataset('builtin:digits').loader(): break",
-    "a loader in a global": "import genset\nloader = genset.Dataset('builtin:digits').loader()\nstream = iter(loader)\nnext(stream)",
-    "a cycle": "import genset\nloader = genset.Dataset('builtin:digits').loader()\nloader.me = loader\nnext(iter(loader))\ndel loader",
-    "an exception": "import genset\nfor batch in genset.Dataset('builtin:digits').loader(): raise SystemExit(0)",
+    "a loader that was never closed": "for batch in loader: break",
+    "a stream in a global": "stream = iter(loader)\nnext(stream)",
+    "a cycle": "loader.me = loader\nnext(iter(loader))\ndel loader",
+    "an exception": "for batch in loader: raise SystemExit(0)",
     "a daemon thread that waits": (
-        "import genset, threading, time\n"
-        "loader = genset.Dataset('builtin:digits').loader(batch=4096)\n"
+        "import threading, time\n"
         "def take():\n"
         "    while True:\n"
         "        for batch in loader: pass\n"
@@ -205,5 +204,6 @@ ENDS = {
 
 @pytest.mark.parametrize("how", ENDS)
 def test_the_process_ends(how: str, run: object) -> None:
-    ended = run(ENDS[how], seconds=60)
+    opened = "import genset\nloader = genset.Dataset('builtin:digits').loader(batch=4096)\n"
+    ended = run(opened + ENDS[how], seconds=60)
     assert (ended.returncode, ended.stderr) == (0, "")

@@ -48,5 +48,6 @@ def converter(form: str) -> Callable[[Tensor], Any]:
     try:
         return find()
     except ImportError as error:
-        message, advice = f"format {form!r} needs a package that is not installed: {error}", f"pip install {form}"
+        message = f"format {form!r} needs a package that is not installed: {error}"
+        advice = f"pip install {form}"
         raise MissingPackageError(f"{message}\n  help: {advice}", advice=advice) from error

@@ -81,7 +81,8 @@ class Stream:
             raise ArgumentError("what was mapped or filtered has no places\n  help: select before")
         places = indices if isinstance(indices, range) else [operator.index(one) for one in indices]
         if isinstance(places, range):
-            if len(places) and not (0 <= min(places[0], places[-1]) <= max(places[0], places[-1]) < len(self._indices)):
+            ends = (places[0], places[-1]) if len(places) else (0,)
+            if len(places) and not 0 <= min(ends) <= max(ends) < len(self._indices):
                 raise IndexError(f"{places} is not within the {len(self._indices)} samples there are")
             if isinstance(self._indices, range) and places.step > 0:
                 return self._with(_indices=self._indices[places.start : places.stop : places.step])
