@@ -16,7 +16,8 @@ exported, on the CPU provider of the same ONNX Runtime, unless it says otherwise
 - *by index*: `DataLoader(genset.torch.Dataset(...), batch_size=B, shuffle=True)`: the line that replaces
   `ImageFolder`, with all else as it was;
 - *stream, openvino*: the same on the OpenVINO provider, `genset.torch.IterableDataset(..., provider="openvino")`,
-  with the edits of the graph that go by rule;
+  with the edits of the graph that go by rule; *bf16*: with `generator={"precision": "bf16"}`, which is another
+  dataset, as its images are not to a rounding those of f32;
 - *plain*: an `IterableDataset` that draws latents and runs the ONNX file itself, in a DataLoader.
 
 Those with a DataLoader are tried without workers and with one a core, for `--trial` seconds each, and the
@@ -48,6 +49,7 @@ KINDS = {
     "torch": False,
     "stream": True,
     "stream, openvino": True,
+    "stream, openvino bf16": True,
     "samples": True,
     "by index": True,
     PLAIN: True,

@@ -65,8 +65,10 @@ def of_data_loader(kind: str) -> Callable[[argparse.Namespace], Iterator[int]]:
         size, workers = GENERATORS[arguments.generator].batch, arguments.workers
         more: dict[str, Any] = {"num_workers": workers, "drop_last": True}
         options: dict[str, Any] = {"rewrites": "none", "provider": "cpu"}
-        if kind == "stream, openvino":
+        if kind.startswith("stream, openvino"):
             options = {"provider": "openvino"}
+        if kind.endswith("bf16"):
+            options["generator"] = {"precision": "bf16"}
         if kind == "by index":
             dataset = genset.torch.Dataset(arguments.recipe, samples=SAMPLES, **options)
             loader = DataLoader(dataset, batch_size=size, shuffle=True, persistent_workers=workers > 0, **more)
@@ -103,6 +105,7 @@ KINDS: dict[str, Callable[[argparse.Namespace], Iterator[int]]] = {
     "torch": of_loader("torch"),
     "stream": of_data_loader("stream"),
     "stream, openvino": of_data_loader("stream, openvino"),
+    "stream, openvino bf16": of_data_loader("stream, openvino bf16"),
     "samples": of_data_loader("samples"),
     "by index": of_data_loader("by index"),
     "plain": plain,
