@@ -494,7 +494,9 @@ fn a_builder_says_where_its_loader_begins_and_how_long_a_pass_is() {
     let dataset = open(DIGITS, &[]);
     let builder = alone(&dataset, 100..400).batch(64);
     assert_eq!(builder.batches().unwrap(), 5);
+    assert_eq!(builder.samples().unwrap(), 300);
     assert_eq!(builder.clone().drop_last(true).batches().unwrap(), 4);
+    assert_eq!(builder.clone().drop_last(true).samples().unwrap(), 256);
     assert_eq!(builder.clone().rank(1, 2).batches().unwrap(), 3);
     assert_eq!(builder.clone().batch(0).batches().unwrap_err().kind(), Kind::Argument);
     let state = builder.state();

@@ -155,14 +155,9 @@ pub(super) fn run(args: &TrainArgs, json: bool) -> Result<()> {
     let encoder = Encoder::read(&args.encoder, args.features.as_deref())?;
     let runtime = Runtime::open(&options.search)?;
     let mut training = Training::new(settings(args)?, runtime);
-    let threads = args.step_threads.unwrap_or_else(cores);
     training.session = SessionOptions {
-        providers: options.providers.clone(),
-        provider_options: options.provider_options.clone(),
-        threads,
         precision: args.precision,
-        say: options.search.say,
-        ..SessionOptions::default()
+        ..options.session(args.step_threads.unwrap_or_else(cores))
     };
     training.backend = backend(args)?;
     if let Some(path) = &args.step_graph {

@@ -74,14 +74,9 @@ impl Explorer {
     }
 
     pub(super) fn session_options(&self) -> SessionOptions {
-        SessionOptions {
-            providers: self.options.providers.clone(),
-            provider_options: self.options.provider_options.clone(),
-            threads: self.options.threads.unwrap_or(1),
-            precision: self.recipe().generator.precision,
-            say: self.options.search.say,
-            ..SessionOptions::default()
-        }
+        let precision = self.recipe().generator.precision;
+        let threads = self.options.threads.unwrap_or(1);
+        SessionOptions { precision, ..self.options.session(threads) }
     }
 
     /// The inputs of `samples`, call by call, each with its first sample.

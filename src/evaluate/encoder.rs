@@ -5,7 +5,7 @@ use super::pixels::Pixels;
 use crate::error::{Error, Kind, Result, ResultExt};
 use crate::graph::{Dim, EncoderInput, Model, ValueInfo};
 use crate::load::{Images, Options};
-use crate::runtime::{ImageModel, Runtime, Search, SessionOptions};
+use crate::runtime::{ImageModel, Runtime, Search};
 
 /// An encoder as it is to be run.
 #[derive(Debug, Clone, Copy)]
@@ -54,13 +54,7 @@ fn open_one(encoding: &Encoding<'_>, image: [usize; 3]) -> Result<Encoder> {
     };
     let providers = options.providers.clone();
     let runtime = Runtime::open(&Search { providers, ..options.search.clone() })?;
-    let session = SessionOptions {
-        providers: options.providers.clone(),
-        provider_options: options.provider_options.clone(),
-        threads: options.threads.unwrap_or(1),
-        say: options.search.say,
-        ..SessionOptions::default()
-    };
+    let session = options.session(options.threads.unwrap_or(1));
     let opened = ImageModel::open(model, [channels, h, w], runtime, &session).map_err(|error| {
         error.help("an encoder takes images, [N, C, H, W] floats, and nothing else")
     })?;

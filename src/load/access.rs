@@ -129,7 +129,7 @@ impl Access {
         let key = (first, epoch);
         if !self.made.blocks.contains_key(&key) {
             match store {
-                None => self.make(stream, first, epoch)?,
+                None => self.make(stream, first, epoch, self.made.limit)?,
                 Some(store) => {
                     if store.load(index, epoch, &mut out) == Kept::Copied {
                         return Ok(out);
@@ -180,7 +180,8 @@ impl Access {
         store: &dyn BlockStore,
     ) -> Result<()> {
         let claimed = store.claim(first, epoch);
-        let made = self.make(stream, first, epoch);
+        // It is kept there: here only until the next.
+        let made = self.make(stream, first, epoch, 1);
         if claimed {
             let block = self.made.blocks.get(&(first, epoch)).filter(|_| made.is_ok());
             let good = block.filter(|block| block.iter().all(|piece| piece.error.is_none()));
@@ -191,8 +192,9 @@ impl Access {
         made
     }
 
-    fn make(&mut self, stream: &Stream, first: u64, epoch: u64) -> Result<()> {
-        let mut samples = self.made.oldest().unwrap_or_else(|| empty(stream));
+    /// Makes a block, as one of `limit` that are kept.
+    fn make(&mut self, stream: &Stream, first: u64, epoch: u64, limit: usize) -> Result<()> {
+        let mut samples = self.made.oldest(limit).unwrap_or_else(|| empty(stream));
         for (index, old) in (first..).zip(&mut samples) {
             *old = piece(index, std::mem::take(&mut old.out));
         }
@@ -213,8 +215,8 @@ impl Access {
 
 impl Made {
     /// The oldest block, for the next to be made in its place, where no more are kept.
-    fn oldest(&mut self) -> Option<Block> {
-        if self.order.len() < self.limit {
+    fn oldest(&mut self, limit: usize) -> Option<Block> {
+        if self.order.len() < limit {
             return None;
         }
         self.blocks.remove(&self.order.pop_front()?)
@@ -283,8 +285,7 @@ impl BlockMaker {
 
     /// Makes the first block, and gives how many images the generator made for it.
     pub fn make(&mut self) -> Result<usize> {
-        self.access.made.blocks.clear();
-        self.access.make(&self.stream, 0, 0)?;
+        self.access.make(&self.stream, 0, 0, 1)?;
         Ok(self.access.inputs.rows)
     }
 }

@@ -146,6 +146,18 @@ impl LoaderBuilder {
     /// # Errors
     /// [`Kind::Argument`] for an impossible rank, batch or range.
     pub fn batches(&self) -> Result<u64> {
+        Ok(self.count()?.0)
+    }
+
+    /// Samples of those batches.
+    ///
+    /// # Errors
+    /// As [`LoaderBuilder::batches`].
+    pub fn samples(&self) -> Result<u64> {
+        Ok(self.count()?.1)
+    }
+
+    fn count(&self) -> Result<(u64, u64)> {
         let (share, samples) = self.settings.part(&self.inner.stream)?;
         Ok(share.count(samples.start, samples.end))
     }

@@ -37,6 +37,20 @@ pub struct Options {
     pub settings: Vec<String>,
 }
 
+impl Options {
+    /// How a session of another model runs in the same way, with `threads` inside a call.
+    #[must_use]
+    pub fn session(&self, threads: usize) -> SessionOptions {
+        SessionOptions {
+            providers: self.providers.clone(),
+            provider_options: self.provider_options.clone(),
+            threads,
+            say: self.search.say,
+            ..SessionOptions::default()
+        }
+    }
+}
+
 /// What a dataset has that comes out of a generator.
 #[derive(Debug)]
 pub struct Generated {
@@ -191,14 +205,8 @@ impl Generated {
     }
 
     fn session_options(&self) -> SessionOptions {
-        SessionOptions {
-            providers: self.options.providers.clone(),
-            provider_options: self.options.provider_options.clone(),
-            threads: self.threads(),
-            precision: self.recipe.generator.precision,
-            say: self.options.search.say,
-            ..SessionOptions::default()
-        }
+        let precision = self.recipe.generator.precision;
+        SessionOptions { precision, ..self.options.session(self.threads()) }
     }
 }
 

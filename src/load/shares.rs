@@ -72,12 +72,14 @@ impl Share {
 }
 
 impl Share {
-    /// How many batches [`Share::steps`] gives.
-    pub fn count(self, from: u64, end: u64) -> u64 {
+    /// How many batches [`Share::steps`] gives, and samples in all.
+    pub fn count(self, from: u64, end: u64) -> (u64, u64) {
         let whole = self.world * self.batch;
         let left = end.saturating_sub(from);
-        let rest = self.steps(end - left % whole, end).count() as u64;
-        left / whole + rest
+        let rest = self.steps(end - left % whole, end).next().map(|step| step.range);
+        let steps = left / whole;
+        let last = rest.as_ref().map_or(0, |range| range.end - range.start);
+        (steps + u64::from(rest.is_some()), steps * self.batch + last)
     }
 }
 
@@ -142,8 +144,13 @@ mod tests {
                     let share = |rank| Share::new(rank, world, batch, false).unwrap();
                     let expected: Vec<u64> = (from..end).collect();
                     for rank in 0..world {
-                        let counted = share(rank).count(from, end);
-                        assert_eq!(counted, share(rank).steps(from, end).count() as u64);
+                        let (batches, samples) = share(rank).count(from, end);
+                        assert_eq!(batches, share(rank).steps(from, end).count() as u64);
+                        let ranges = share(rank).steps(from, end).map(|step| step.range);
+                        assert_eq!(
+                            samples,
+                            ranges.map(|range| range.end - range.start).sum::<u64>()
+                        );
                     }
                     assert_eq!(delivered(share, world, from, end), expected);
                 }
