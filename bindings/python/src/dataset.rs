@@ -9,14 +9,14 @@ use pyo3::types::PyDict;
 
 use crate::batch::Batch;
 use crate::error::Raise;
-use crate::loader::{Loader, LoaderSettings};
+use crate::loader::{Loader, LoaderSettings, of_part};
 use crate::per_process::PerProcess;
-use crate::settings::{Engine, Spec, folder_of};
+use crate::settings::{Engine, Spec};
 use crate::shared_blocks::{SharedBlocks, SharedMemory};
 use crate::signals::interruptible;
 
 /// A dataset in the memory of this process: what `genset.Dataset` is made of.
-#[pyclass(frozen, subclass, module = "genset._genset", name = "Dataset")]
+#[pyclass(frozen, module = "genset._genset", name = "Dataset")]
 #[derive(Debug)]
 pub(crate) struct Dataset {
     spec: Spec,
@@ -41,11 +41,11 @@ impl Dataset {
         py: Python<'_>,
         recipe: &Bound<'_, PyAny>,
         settings: &Bound<'_, PyDict>,
-        folder: Option<PathBuf>,
+        folder: PathBuf,
         engine: Engine,
     ) -> PyResult<Self> {
         let options = engine.options().raise(py)?;
-        let spec = Spec::new(recipe, settings, folder_of(folder), options)?;
+        let spec = Spec::new(recipe, settings, folder, options)?;
         let opened = interruptible(py, |_| spec.open())?;
         Ok(Self { spec, opened: PerProcess::new(opened) })
     }
@@ -145,6 +145,20 @@ impl Dataset {
         let bytes = |form: GroupForm| Ok(form.views * form.form.image_bytes()?);
         let bytes: genset::Result<_> = dataset.forms().into_iter().map(bytes).collect();
         Ok((dataset.block(), bytes.raise(py)?))
+    }
+
+    /// Batches, and samples in all, of a whole pass of a loader, for its rank.
+    fn count(
+        &self,
+        py: Python<'_>,
+        batch: usize,
+        drop_last: bool,
+        rank: Option<(u64, u64)>,
+        range: Option<(u64, u64)>,
+    ) -> PyResult<(u64, u64)> {
+        let builder = self.opened().raise(py)?.loader().batch(batch).drop_last(drop_last);
+        let builder = of_part(builder, rank, range);
+        Ok((builder.batches().raise(py)?, builder.samples().raise(py)?))
     }
 
     /// A loader over it.

@@ -31,7 +31,7 @@ mod _genset {
     #[pymodule_export]
     use tensor::Tensor;
     #[pymodule_export]
-    use verbs::{benchmark, export, install, make_encoder, probe, runtime, train, verify};
+    use verbs::{benchmark, export, install, make_encoder, probe, train, verify};
 
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {

@@ -39,6 +39,8 @@ pub(crate) struct LoaderSettings {
 pub(crate) struct Loader {
     dataset: Py<Dataset>,
     settings: LoaderSettings,
+    /// Of what it delivers, and in which order.
+    digest: String,
     /// The first sample of a pass.
     first: u64,
     /// Whether a pass has an end.
@@ -109,13 +111,22 @@ impl LoaderSettings {
         if let Some(workers) = self.workers {
             builder = builder.workers(workers);
         }
-        if let Some((rank, world)) = self.rank {
-            builder = builder.rank(rank, world);
-        }
-        match self.range {
-            Some((start, end)) => builder.range(start..end),
-            None => builder,
-        }
+        of_part(builder, self.rank, self.range)
+    }
+}
+
+/// The samples of a pass, and the rank that delivers its part of them.
+pub(crate) fn of_part(
+    mut builder: LoaderBuilder,
+    rank: Option<(u64, u64)>,
+    range: Option<(u64, u64)>,
+) -> LoaderBuilder {
+    if let Some((rank, world)) = rank {
+        builder = builder.rank(rank, world);
+    }
+    match range {
+        Some((start, end)) => builder.range(start..end),
+        None => builder,
     }
 }
 
@@ -135,10 +146,11 @@ impl Loader {
             placed: AtomicBool::new(true),
         };
         let running = PerProcess::new(Running::default());
-        let loader = Self { dataset, settings, first: state.next, finite, position, running };
+        let State { digest, next: first, .. } = state;
+        let loader = Self { dataset, settings, digest, first, finite, position, running };
         // What makes no sense is an error here, not at the first batch.
         let running = loader.running();
-        let started = py.detach(|| loader.start(running));
+        let started = py.detach(|| loader.start(running, loader.place()));
         *lock(&running.stream) = Some(started.raise(py)?);
         Ok(loader)
     }
@@ -148,21 +160,18 @@ impl Loader {
         made.unwrap_or_else(|never| match never {})
     }
 
-    fn builder(&self) -> genset::Result<LoaderBuilder> {
-        Ok(self.settings.set_up(self.dataset.get().opened()?.loader()))
-    }
-
-    fn place(&self) -> genset::Result<State> {
+    /// Where it is.
+    fn place(&self) -> State {
         let (epoch, next) = self.position.get();
-        Ok(State { epoch, next, ..self.builder()?.state() })
+        State { digest: self.digest.clone(), epoch, next }
     }
 
-    /// Starts the threads where it is.
-    fn start(&self, running: &Running) -> genset::Result<Stream> {
+    /// Starts the threads at `state`.
+    fn start(&self, running: &Running, state: State) -> genset::Result<Stream> {
         let stop = running.signals.stop();
         *lock(&running.stop) = Some(stop.clone());
-        let loader = self.builder()?.resume(self.place()?).stop(stop).build()?;
-        Ok(Stream { loader, ahead: None })
+        let builder = self.settings.set_up(self.dataset.get().opened()?.loader());
+        Ok(Stream { loader: builder.resume(state).stop(stop).build()?, ahead: None })
     }
 
     /// The next batch of the pass that it is in; `None` after the last, from where the next pass begins.
@@ -173,7 +182,7 @@ impl Loader {
         }
         let mut stream = match slot.take() {
             Some(stream) => stream,
-            None => self.start(running)?,
+            None => self.start(running, self.place())?,
         };
         let fetched = match stream.ahead.take() {
             Some(ahead) => Some(ahead),
@@ -245,9 +254,9 @@ impl Loader {
     }
 
     /// Where it is: the dataset's digest, the pass, and the sample that comes next.
-    fn state(&self, py: Python<'_>) -> PyResult<(String, u64, u64)> {
-        let State { digest, epoch, next } = self.place().raise(py)?;
-        Ok((digest, epoch, next))
+    fn state(&self) -> (String, u64, u64) {
+        let State { digest, epoch, next } = self.place();
+        (digest, epoch, next)
     }
 
     /// Goes on where another loader was.
@@ -256,11 +265,9 @@ impl Loader {
         let state = State { digest, epoch, next };
         py.detach(|| {
             self.end(running);
-            let stop = running.signals.stop();
-            *lock(&running.stop) = Some(stop.clone());
-            let loader = self.builder()?.resume(state).stop(stop).build()?;
+            let stream = self.start(running, state)?;
             self.position.place(epoch, next);
-            *lock(&running.stream) = Some(Stream { loader, ahead: None });
+            *lock(&running.stream) = Some(stream);
             Ok(())
         })
         .raise(py)
@@ -281,12 +288,6 @@ impl Loader {
         if let Some(running) = self.running.get() {
             py.detach(|| self.end(running));
         }
-    }
-
-    /// Batches of a whole pass for this rank; `None` if there is no end.
-    fn batches(&self, py: Python<'_>) -> PyResult<Option<u64>> {
-        let count = || self.builder()?.batches();
-        self.finite.then(|| py.detach(count).raise(py)).transpose()
     }
 
     /// What it has done since its threads were started; `None` if they are not.

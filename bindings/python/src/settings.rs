@@ -1,9 +1,8 @@
 //! What Python says of a dataset: a path or a table, settings over it, and how its generator runs.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use genset::load::Options;
-use genset::open::describe;
 use genset::recipe::Described;
 use genset::runtime::Search;
 use genset::{Dataset, Error, Kind, Result};
@@ -51,17 +50,10 @@ impl Spec {
     pub(crate) fn open(&self) -> Result<Dataset> {
         match &self.recipe {
             Recipe::Path(path) => Dataset::open_with(path, self.options.clone()),
-            Recipe::Text(..) => Dataset::of_description(self.describe()?, self.options.clone()),
-        }
-    }
-
-    /// The recipe, without opening what it names.
-    pub(crate) fn describe(&self) -> Result<Described> {
-        let settings = &self.options.settings;
-        match &self.recipe {
-            Recipe::Path(path) => describe(path, settings),
             Recipe::Text(text, folder) => {
-                Described::parse(text, UNNAMED, UNNAMED, folder, settings)
+                let settings = &self.options.settings;
+                let described = Described::parse(text, UNNAMED, UNNAMED, folder, settings)?;
+                Dataset::of_description(described, self.options.clone())
             }
         }
     }
@@ -167,9 +159,4 @@ fn inline(key: &str, value: &Value) -> Result<String> {
 /// Text in quotes: what JSON escapes, TOML reads.
 fn quoted(text: &str) -> String {
     Value::from(text).to_string()
-}
-
-/// The path, where a path was given.
-pub(crate) fn folder_of(folder: Option<PathBuf>) -> PathBuf {
-    folder.unwrap_or_else(|| Path::new(".").to_owned())
 }

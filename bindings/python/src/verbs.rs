@@ -1,59 +1,64 @@
 //! What the command's verbs do, for Python: each works without the interpreter's lock and ends on Ctrl-C.
 
 use std::path::PathBuf;
-use std::sync::Mutex;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use genset::bench;
 use genset::codec::Encoding;
 use genset::evaluate::{Probe, Regularisation};
 use genset::graph::{Model, Weights};
-use genset::load::{LoaderBuilder, Options};
+use genset::load::{LoaderBuilder, Options, Stop};
 use genset::recipe::Precision;
 use genset::runtime::{Package, Runtime, SessionOptions};
-use genset::shard::{Contents, Export, Manifest, ShardSize, Shards, Verify, embedded_recipe};
-use genset::train::{Architecture, Backend, Encoder, Settings, Training};
+use genset::shard::{Contents, Export, ShardSize, Shards, Verified, Verify, embedded_recipe};
+use genset::train::{Architecture, Encoder, Settings, Training};
 use genset::{Error, Kind, Result};
 use pyo3::prelude::*;
-use pyo3::types::PyDict;
 use serde::Serialize;
 use serde_json::json;
 
 use crate::dataset::Dataset;
-use crate::error::Raise;
 use crate::signals::interruptible;
 
 /// What is told how far the work is: `progress(done, total)`.
-struct Progress {
+struct Progress<'w> {
     callback: Option<Py<PyAny>>,
     /// What it raised first.
     raised: Mutex<Option<PyErr>>,
+    /// Ends the work when it raises.
+    stop: &'w Stop,
 }
 
-impl Progress {
-    fn new(callback: Option<Py<PyAny>>) -> Self {
-        Self { callback, raised: Mutex::new(None) }
-    }
-
-    /// `stop` ends the work when the callback raises.
-    fn tell(&self, done: u64, total: u64, stop: &genset::load::Stop) {
-        let Some(callback) = self.callback.as_ref().filter(|_| !stop.is_stopped()) else { return };
+impl Progress<'_> {
+    fn tell(&self, done: u64, total: u64) {
+        let Some(callback) = self.callback.as_ref().filter(|_| !self.stop.is_stopped()) else {
+            return;
+        };
         if let Err(exception) = Python::attach(|py| callback.call1(py, (done, total)).map(drop)) {
-            stop.stop();
-            let mut raised = self.raised.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+            self.stop.stop();
+            let mut raised = self.raised.lock().unwrap_or_else(PoisonError::into_inner);
             raised.get_or_insert(exception);
         }
     }
-
-    /// What it raised, or else what came of the work.
-    fn or<T>(&self, done: PyResult<T>) -> PyResult<T> {
-        let raised = self.raised.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take();
-        raised.map_or(done, Err)
-    }
 }
 
-fn python<'py>(py: Python<'py>, document: &impl Serialize) -> PyResult<Bound<'py, PyAny>> {
-    Ok(pythonize::pythonize(py, document)?)
+/// Does the work of a verb, and gives what it reports as Python has it. What the callback raised is
+/// raised.
+fn reported<'py, T: Serialize + Send>(
+    py: Python<'py>,
+    callback: Option<Py<PyAny>>,
+    work: impl FnOnce(&Progress<'_>) -> Result<T> + Send,
+) -> PyResult<Bound<'py, PyAny>> {
+    let mut raised = None;
+    let report = interruptible(py, |stop| {
+        let progress = Progress { callback, raised: Mutex::new(None), stop };
+        let report = work(&progress);
+        raised = progress.raised.into_inner().unwrap_or_else(PoisonError::into_inner);
+        report
+    });
+    let report = raised.map_or(report, Err)?;
+    Ok(pythonize::pythonize(py, &report)?)
 }
 
 /// What of a loader is set for verbs.
@@ -91,7 +96,7 @@ pub(crate) struct ExportSettings {
 }
 
 impl ExportSettings {
-    fn export(&self, stop: &genset::load::Stop) -> Result<Export> {
+    fn export(&self, stop: &Stop) -> Result<Export> {
         let usual = Export::default();
         let size = match (self.shard_samples, self.shard_bytes) {
             (Some(_), Some(_)) => {
@@ -130,14 +135,21 @@ pub(crate) fn export<'py>(
     reading: Reading,
     progress: Option<Py<PyAny>>,
 ) -> PyResult<Bound<'py, PyAny>> {
-    let (dataset, progress) = (dataset.get(), Progress::new(progress));
-    let exported = interruptible(py, |stop| {
+    let dataset = dataset.get();
+    reported(py, progress, |progress| {
         let set_up = |builder| reading.set_up(builder);
-        let mut watch = |now: &genset::shard::Progress| progress.tell(now.samples, now.of, stop);
-        settings.export(stop)?.run(dataset.opened()?, &folder, &set_up, &mut watch)
-    });
-    let exported = progress.or(exported)?;
-    python(py, &exported)
+        let mut watch = |now: &genset::shard::Progress| progress.tell(now.samples, now.of);
+        let export = settings.export(progress.stop)?;
+        export.run(dataset.opened()?, &folder, &set_up, &mut watch)
+    })
+}
+
+/// What was seen of shards, and whether all of it is as it should be.
+#[derive(Debug, Serialize)]
+struct Checked {
+    good: bool,
+    #[serde(flatten)]
+    verified: Verified,
 }
 
 /// Checks shards.
@@ -150,10 +162,10 @@ pub(crate) fn verify<'py>(
     seed: u64,
     progress: Option<Py<PyAny>>,
 ) -> PyResult<Bound<'py, PyAny>> {
-    let (dataset, progress) = (dataset.map(Bound::get), Progress::new(progress));
-    let verified = interruptible(py, |stop| {
+    let dataset = dataset.map(Bound::get);
+    reported(py, progress, |progress| {
         let shards = Shards::open(&folder)?;
-        let manifest: &Manifest = shards.manifest();
+        let manifest = shards.manifest();
         let embedded = match (regenerate, dataset) {
             (1.., None) => {
                 Some(genset::Dataset::from_recipe(embedded_recipe(manifest)?, Options::default())?)
@@ -164,14 +176,11 @@ pub(crate) fn verify<'py>(
             Some(dataset) => Some(dataset.opened()?),
             None => embedded.as_ref(),
         };
-        let (total, verify) = (manifest.there(), Verify { regenerate, seed, stop: stop.clone() });
-        let verified = verify.run(&folder, dataset, &|done| progress.tell(done, total, stop))?;
-        Ok((verified.is_good(), verified))
-    });
-    let (good, verified) = progress.or(verified)?;
-    let document = python(py, &verified)?;
-    document.cast::<PyDict>()?.set_item("good", good)?;
-    Ok(document)
+        let total = manifest.there();
+        let verify = Verify { regenerate, seed, stop: progress.stop.clone() };
+        let verified = verify.run(&folder, dataset, &|done| progress.tell(done, total))?;
+        Ok(Checked { good: verified.is_good(), verified })
+    })
 }
 
 /// How an encoder is probed.
@@ -198,8 +207,8 @@ pub(crate) fn probe<'py>(
     settings: ProbeSettings,
     progress: Option<Py<PyAny>>,
 ) -> PyResult<Bound<'py, PyAny>> {
-    let (train, test, progress) = (train.get(), test.get(), Progress::new(progress));
-    let report = interruptible(py, |stop| {
+    let (train, test) = (train.get(), test.get());
+    reported(py, progress, |progress| {
         let probe = Probe {
             output: settings.output.clone(),
             linear: Some(settings.l2.map_or(Regularisation::Chosen, Regularisation::Fixed)),
@@ -213,12 +222,11 @@ pub(crate) fn probe<'py>(
             ..Probe::default()
         };
         let options = Options { settings: Vec::new(), ..train.spec().options().clone() };
-        let mut tell = |now: genset::evaluate::Progress| progress.tell(now.done, now.total, stop);
+        let mut tell = |now: genset::evaluate::Progress| progress.tell(now.done, now.total);
         let model = Model::read(&encoder)?;
-        probe.run(&model, [train.opened()?, test.opened()?], &options, stop, &mut tell)
-    });
-    let report = progress.or(report)?;
-    python(py, &report)
+        let pair = [train.opened()?, test.opened()?];
+        probe.run(&model, pair, &options, progress.stop, &mut tell)
+    })
 }
 
 /// How an encoder is trained, in the words of the command line.
@@ -283,31 +291,23 @@ pub(crate) fn train<'py>(
     settings: TrainSettings,
     progress: Option<Py<PyAny>>,
 ) -> PyResult<Bound<'py, PyAny>> {
-    let (dataset, progress) = (dataset.get(), Progress::new(progress));
-    let trained = interruptible(py, |stop| {
+    let dataset = dataset.get();
+    reported(py, progress, |progress| {
         let options = dataset.spec().options();
         let encoder = Encoder::read(&encoder, settings.features.as_deref())?;
         let mut training = Training::new(settings.settings()?, Runtime::open(&options.search)?);
         training.session = SessionOptions {
-            providers: options.providers.clone(),
-            provider_options: options.provider_options.clone(),
-            threads: settings.step_threads.unwrap_or_else(cores),
             precision: settings.precision()?,
-            ..SessionOptions::default()
+            ..options.session(settings.step_threads.unwrap_or_else(cores))
         };
-        training.backend = Backend::StepGraph;
         training.log_every = settings.log_every;
         training.save_every = settings.save_every;
         training.keep = settings.keep;
-        training.stop = stop.clone();
+        training.stop = progress.stop.clone();
         training.loader = Box::new(|builder: LoaderBuilder| builder.workers(settings.workers));
-        let mut watch = |line: &genset::train::Line| progress.tell(line.step, settings.steps, stop);
-        training.run(dataset.opened()?, &encoder, &folder, &mut watch)
-    });
-    let trained = progress.or(trained)?;
-    python(
-        py,
-        &json!({
+        let mut watch = |line: &genset::train::Line| progress.tell(line.step, settings.steps);
+        let trained = training.run(dataset.opened()?, &encoder, &folder, &mut watch)?;
+        Ok(json!({
             "encoder": trained.path,
             "steps": trained.steps,
             "resumed": trained.resumed,
@@ -316,8 +316,8 @@ pub(crate) fn train<'py>(
             "step_seconds": trained.step_seconds,
             "data_wait": trained.data_wait,
             "lines": trained.lines,
-        }),
-    )
+        }))
+    })
 }
 
 fn cores() -> usize {
@@ -351,17 +351,15 @@ pub(crate) fn benchmark<'py>(
     reading: Reading,
     progress: Option<Py<PyAny>>,
 ) -> PyResult<Bound<'py, PyAny>> {
-    let (dataset, progress) = (dataset.get(), Progress::new(progress));
-    let report = interruptible(py, |stop| {
+    let dataset = dataset.get();
+    reported(py, progress, |progress| {
         let round = Duration::try_from_secs_f64(seconds)
             .map_err(|_| Error::new(Kind::Argument, format!("a round of {seconds} seconds")))?;
         let settings = bench::Settings { rounds, round, consumer: Duration::ZERO };
         let set_up = |builder| reading.set_up(builder);
-        let mut tell = |done, total| progress.tell(done as u64, total as u64, stop);
-        bench::run(dataset.opened()?, &set_up, &settings, stop, &mut tell)
-    });
-    let report = progress.or(report)?;
-    python(py, &report)
+        let mut tell = |done, total| progress.tell(done as u64, total as u64);
+        bench::run(dataset.opened()?, &set_up, &settings, progress.stop, &mut tell)
+    })
 }
 
 /// Fetches ONNX Runtime or a provider, pinned by version and hash; gives the path of its library.
@@ -371,16 +369,4 @@ pub(crate) fn install(py: Python<'_>, name: &str) -> PyResult<PathBuf> {
         let package = Package::named(name)?;
         genset::runtime::install(package, &mut |line| eprintln!("genset: {line}"))
     })
-}
-
-/// The ONNX Runtime that this process uses, and the providers it was built with: version, path, names.
-#[pyfunction]
-pub(crate) fn runtime(
-    py: Python<'_>,
-    dataset: &Bound<'_, Dataset>,
-) -> PyResult<(String, PathBuf, Vec<String>)> {
-    let search = &dataset.get().spec().options().search;
-    let runtime = Runtime::open(search).raise(py)?;
-    let providers = runtime.providers().raise(py)?;
-    Ok((runtime.version().to_owned(), runtime.path().to_owned(), providers))
 }

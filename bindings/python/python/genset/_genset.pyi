@@ -6,7 +6,6 @@ from _typeshed import Incomplete, SupportsGetItem
 from os import PathLike
 from pathlib import Path
 from typing import Any, SupportsFloat, SupportsIndex, final
-from typing_extensions import disjoint_base
 
 @final
 class Batch:
@@ -42,12 +41,12 @@ class Batch:
         The latent of each view, `[B, V, Z]`, if they were asked for.
         """
 
-@disjoint_base
+@final
 class Dataset:
     """
     A dataset in the memory of this process: what `genset.Dataset` is made of.
     """
-    def __new__(cls, /, recipe: Any, settings: dict, folder: str | PathLike[str] | None, engine: Incomplete) -> Dataset: ...
+    def __new__(cls, /, recipe: Any, settings: dict, folder: str | PathLike[str], engine: Incomplete) -> Dataset: ...
     def block(self, /) -> tuple[int, list[int]]:
         """
         Samples of a block, and bytes of a sample in each group of views.
@@ -56,6 +55,10 @@ class Dataset:
     def classes(self, /) -> list[str]:
         """
         Names of the classes, in the order of labels; empty if they have none.
+        """
+    def count(self, /, batch: SupportsIndex, drop_last: bool, rank: tuple[SupportsIndex, SupportsIndex] | None, range: tuple[SupportsIndex, SupportsIndex] | None) -> tuple[int, int]:
+        """
+        Batches, and samples in all, of a whole pass of a loader, for its rank.
         """
     @property
     def digest(self, /) -> str:
@@ -119,10 +122,6 @@ class Loader:
     Where it is, is known apart from what runs, so that a forked child, or whoever goes on after an error,
     begins there with threads of its own.
     """
-    def batches(self, /) -> int | None:
-        """
-        Batches of a whole pass for this rank; `None` if there is no end.
-        """
     def begin(self, /) -> None:
         """
         Begins a pass: what is left of one that it was put into, or else the next whole one.
@@ -204,11 +203,6 @@ def make_encoder(architecture: str, file: str | PathLike[str], channels: Support
 def probe(encoder: str | PathLike[str], train: Dataset, test: Dataset, settings: Incomplete, progress: Any | None) -> Any:
     """
     What an encoder is worth.
-    """
-
-def runtime(dataset: Dataset) -> tuple[str, Path, list[str]]:
-    """
-    The ONNX Runtime that this process uses, and the providers it was built with: version, path, names.
     """
 
 def train(dataset: Dataset, encoder: str | PathLike[str], folder: str | PathLike[str], settings: Incomplete, progress: Any | None) -> Any:

@@ -119,10 +119,10 @@ class Loader:
 
     def __len__(self) -> int:
         """Batches of a pass, for this rank."""
-        batches = self._native.batches()
-        if batches is None:
+        batch, rank, samples = self._settings.batch, self._settings.rank, self._settings.range
+        if self._dataset.is_endless and samples is None:
             raise TypeError("a loader without end has no length")
-        return batches
+        return self._dataset._native.count(batch, self._settings.drop_last, rank, samples)[0]
 
     def state_dict(self) -> dict[str, Any]:
         """Where it is: counts what was delivered, not what was made ahead.

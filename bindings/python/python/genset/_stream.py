@@ -43,6 +43,10 @@ class Stream:
         """What its samples are of."""
         return self._dataset
 
+    @property
+    def _is_endless(self) -> bool:
+        return self._indices[-1:] == range(_END - 1, _END)
+
     def _with(self, **changes: Any) -> Stream:
         other = object.__new__(Stream)
         other.__dict__.update(self.__dict__, **changes)
@@ -69,7 +73,7 @@ class Stream:
             raise ArgumentError(f"there is no shard {index} of {num_shards}")
         if self._steps:
             raise ArgumentError("what was mapped or filtered has no known length\n  help: shard it before")
-        if self._dataset.is_endless and self._indices[-1:] == range(_END - 1, _END):
+        if self._is_endless:
             raise ArgumentError("what has no end has no parts\n  help: take(n) first")
         samples = len(self._indices)
         begin, end = samples * index // num_shards, samples * (index + 1) // num_shards
@@ -103,7 +107,7 @@ class Stream:
     def __len__(self) -> int:
         if self._steps:
             raise TypeError("what was mapped or filtered has no known length")
-        if self._indices[-1:] == range(_END - 1, _END):
+        if self._is_endless:
             raise TypeError("an endless stream has no length\n  help: take(n)")
         return len(self._indices)
 
@@ -118,10 +122,7 @@ class Stream:
         if not len(indices):
             return
         if isinstance(indices, range) and indices.step == 1:
-            part = None if self._dataset.is_endless and indices.stop == _END and not indices.start else (
-                indices.start,
-                indices.stop,
-            )
+            part = indices.start, indices.stop
             with self._dataset.loader(batch=_CHUNK, rank=(0, 1), range=part) as loader:
                 yield from loader
             return
@@ -136,8 +137,7 @@ class Stream:
         """
         import datasets
 
-        endless = self._indices[-1:] == range(_END - 1, _END)
-        parts = [self] if self._steps or endless else [self.shard(shards, i) for i in range(shards)]
+        parts = [self] if self._steps or self._is_endless else [self.shard(shards, i) for i in range(shards)]
         parts = [part.with_format("numpy") for part in parts]
         return datasets.IterableDataset.from_generator(_all_of, gen_kwargs={"parts": parts})
 

@@ -22,9 +22,6 @@ from .errors import ArgumentError
 if TYPE_CHECKING:
     from ._batch import Batch
 
-Images = torch.Tensor | tuple[torch.Tensor, ...]
-"""The views of a sample or batch: one tensor, or a tuple of them."""
-
 _MAX_WORKERS = 1024
 """Of one DataLoader."""
 _BATCH = 128
@@ -68,8 +65,9 @@ class _SharedBlocks:
 
     @classmethod
     def of(cls, dataset: _Dataset, limit: int) -> _SharedBlocks | None:
-        """``None`` where it would take more than ``limit`` bytes, or more than half of what is free."""
-        if dataset.is_endless:
+        """``None`` where it would take more than ``limit`` bytes, or more than half of what is free; and for
+        stored images, which are read one by one."""
+        if dataset.is_stored:
             return None
         block, sizes = dataset._native.block()
         blocks = -(-len(dataset) // block)
@@ -119,9 +117,9 @@ class Dataset(_OfRecipe, data.Dataset[tuple[Any, Any]]):
         **options: Any,
     ) -> None:
         self._dataset = _Dataset(recipe, random_access=random_access, format="torch", **options)
-        self._blocks = None if self._dataset.is_stored else _SharedBlocks.of(self._dataset, random_access)
         if self._dataset.is_endless:
             raise ArgumentError("a map-style dataset needs an end\n  help: samples=60_000, or IterableDataset")
+        self._blocks = _SharedBlocks.of(self._dataset, random_access)
         self._transform = transform
         self._target_transform = target_transform
         # Shared, so that workers see what others delivered, and what the main process sets.
@@ -141,8 +139,8 @@ class Dataset(_OfRecipe, data.Dataset[tuple[Any, Any]]):
     def __getitems__(self, indices: Sequence[int]) -> list[tuple[Any, Any]]:
         places = self._dataset._indices(indices)
         items: list[Any] = [None] * len(places)
+        shared = None if self._blocks is None else self._blocks.memory()
         for epoch, at in self._epochs(places).items():
-            shared = None if self._blocks is None else self._blocks.memory()
             batch = self._dataset._gather([places[i] for i in at], epoch, shared)
             for i, item in zip(at, self._items(batch), strict=True):
                 items[i] = item
@@ -167,15 +165,12 @@ class Dataset(_OfRecipe, data.Dataset[tuple[Any, Any]]):
         return epochs
 
     def _items(self, batch: Batch) -> Iterator[tuple[Any, Any]]:
-        labels = [-1] * len(batch) if batch.labels is None else batch.labels.tolist()
-        rows = [list(view) for view in _views(batch)]
-        for at, label in enumerate(labels):
-            images = [row[at] for row in rows]
+        for images, label in _samples(batch):
             if self._transform is not None:
-                images = [self._transform(image) for image in images]
+                images = tuple(map(self._transform, images))
             if self._target_transform is not None:
                 label = self._target_transform(label)
-            yield images[0] if len(images) == 1 else tuple(images), label
+            yield _one_or_all(images), label
 
 
 class IterableDataset(_OfRecipe, data.IterableDataset[tuple[Any, Any]]):
@@ -220,7 +215,6 @@ class IterableDataset(_OfRecipe, data.IterableDataset[tuple[Any, Any]]):
         self._begun = torch.zeros(_MAX_WORKERS, dtype=torch.int64).share_memory_()
         self._resumed: dict[str, Any] | None = None
         self._now: dict[str, Any] | None = None
-        self._before: dict[str, Any] = {}
 
     def set_epoch(self, epoch: int, next: int | None = None) -> None:
         """The next pass is pass ``epoch``, from sample ``next`` on. Later ones are counted from there.
@@ -247,35 +241,38 @@ class IterableDataset(_OfRecipe, data.IterableDataset[tuple[Any, Any]]):
 
         Without workers: each worker may end with a shorter batch, or with ``drop_last`` leave one out.
         """
-        batch, (rank, world) = self._settings.get("batch", self._batch_size or _BATCH), self._of_world()
-        steps, left = divmod(len(self._dataset), batch * world)
-        # What is left over is shared out in nearly equal parts.
-        rest = 0 if self._settings.get("drop_last") else left * (rank + 1) // world - left * rank // world
-        return steps * batch + rest if self._batch_size is None else steps + (rest > 0)
+        if self._dataset.is_endless:
+            raise TypeError("an endless dataset has no length\n  help: give it one: samples=60_000")
+        batch, drop_last = self._loader_settings()["batch"], self._settings.get("drop_last", False)
+        samples = self._settings.get("range")
+        batches, samples = self._dataset._native.count(batch, drop_last, self._of_world(), samples)
+        return samples if self._batch_size is None else batches
 
     def __iter__(self) -> Iterator[tuple[Any, Any]]:
         worker = data.get_worker_info()
         number, workers = (0, 1) if worker is None else (worker.id, worker.num_workers)
         rank, world = self._of_world()
-        settings: dict[str, Any] = {"batch": self._batch_size or _BATCH, **self._settings}
+        settings = self._loader_settings()
         if workers > 1:
             settings.setdefault("workers", max(1, (os.cpu_count() or 1) // workers))
         rank = rank * workers + number, world * workers
         with self._dataset.loader(rank=rank, **settings) as loader:
-            skip = self._begin(loader, number)
+            before, skip = self._begin(loader, number)
             for batch in loader:
-                for item in self._of_batch(batch, skip, loader.state_dict()):
-                    yield item
-                skip = 0
+                after = loader.state_dict()
+                yield from self._of_batch(batch, before, after, skip)
+                before, skip = after, 0
 
-    def _begin(self, loader: Any, number: int) -> int:
-        """Puts a loader where this pass begins; gives how many samples of its first batch to leave out."""
+    def _loader_settings(self) -> dict[str, Any]:
+        return {"batch": self._batch_size or _BATCH, **self._settings}
+
+    def _begin(self, loader: Any, number: int) -> tuple[dict[str, Any], int]:
+        """Puts a loader where this pass begins; gives where, and how many samples to leave out there."""
         if (state := self._resumed) is not None:
             self._resumed = None
             self._pass[0], self._begun[number] = state["loader"]["epoch"], 1
             loader.load_state_dict(state["loader"])
-            self._before = state["loader"]
-            return state["delivered"]
+            return state["loader"], state["delivered"]
         begun = int(self._begun[number])
         self._begun[number] += 1
         state = loader.state_dict()
@@ -283,29 +280,22 @@ class IterableDataset(_OfRecipe, data.IterableDataset[tuple[Any, Any]]):
         if begun == 0 and int(self._pass[1]) >= 0:
             state["next"] = int(self._pass[1])
         loader.load_state_dict(state)
-        self._before = state
-        return 0
+        return state, 0
 
-    def _of_batch(self, batch: Batch, skip: int, after: dict[str, Any]) -> Iterator[tuple[Any, Any]]:
-        labels = batch.labels
-        views = _views(batch)
+    def _of_batch(
+        self, batch: Batch, before: dict[str, Any], after: dict[str, Any], skip: int
+    ) -> Iterator[tuple[Any, Any]]:
+        """The batch, or its samples but the first ``skip``; it lies between two states of its loader."""
         if self._batch_size is not None:
             self._now = {"loader": after, "delivered": 0}
-            labels = torch.full((len(batch),), -1) if labels is None else labels
-            yield views[0] if len(views) == 1 else tuple(views), labels
+            yield _one_or_all(_views(batch)), _labels(batch)
             return
-        numbers = [-1] * len(batch) if labels is None else labels.tolist()
-        rows = [list(view) for view in views]
-        for at in range(skip, len(batch)):
-            images = tuple(row[at] for row in rows)
+        for at, (images, label) in enumerate(_samples(batch)):
+            if at < skip:
+                continue
             is_last = at + 1 == len(batch)
-            self._now = (
-                {"loader": after, "delivered": 0}
-                if is_last
-                else {"loader": self._before, "delivered": at + 1}
-            )
-            yield images[0] if len(images) == 1 else images, numbers[at]
-        self._before = after
+            self._now = {"loader": after if is_last else before, "delivered": 0 if is_last else at + 1}
+            yield _one_or_all(images), label
 
     def state_dict(self) -> dict[str, Any]:
         """Where this worker's stream is."""
@@ -319,3 +309,18 @@ class IterableDataset(_OfRecipe, data.IterableDataset[tuple[Any, Any]]):
 def _views(batch: Batch) -> list[torch.Tensor]:
     """Each view of a batch, ``[B, C, H, W]``, of all groups after each other."""
     return [view for images in batch.groups.values() for view in images.unbind(1)]
+
+
+def _labels(batch: Batch) -> torch.Tensor:
+    """The class of each sample, -1 where there is none."""
+    return torch.full((len(batch),), -1) if batch.labels is None else batch.labels
+
+
+def _samples(batch: Batch) -> Iterator[tuple[tuple[Any, ...], int]]:
+    """The views of each sample, and its label."""
+    return zip(zip(*_views(batch), strict=True), _labels(batch).tolist(), strict=True)
+
+
+def _one_or_all(views: Sequence[Any]) -> Any:
+    """A view, if there is one, and otherwise a tuple of them."""
+    return views[0] if len(views) == 1 else tuple(views)
