@@ -12,6 +12,7 @@ use crossbeam::channel::{Receiver, RecvTimeoutError};
 use tracing::field::Empty;
 
 use super::batch::{Batch, Images, Indices, Memory};
+use super::counters::Counters;
 use super::memory::joined;
 use super::messages::{Context, Event, Known};
 use super::monitor::Monitor;
@@ -135,8 +136,11 @@ impl InOrder {
         }
     }
 
+    /// The batch `sequence`; `None` if it has failed already.
     fn get(&mut self, sequence: u64) -> Option<&mut Pending> {
-        self.pending.get_mut(usize::try_from(sequence.checked_sub(self.first)?).ok()?)
+        let place = usize::try_from(sequence.checked_sub(self.first)?).ok()?;
+        debug_assert!(place < self.pending.len(), "a part of batch {sequence} before the batch");
+        self.pending.get_mut(place)
     }
 
     /// The oldest batch, if it is complete, or has failed and is complete up to there: so the
@@ -243,13 +247,7 @@ impl Loader {
             }
             if events.is_empty() {
                 self.held_up = true;
-                let in_order = &mut self.in_order;
-                let mut take = |event| {
-                    counters.read();
-                    in_order.take(event);
-                    true
-                };
-                match self.helper.as_mut().and_then(|helper| helper.help(&mut take)) {
+                match help(self.helper.as_mut(), events, &mut self.in_order, counters) {
                     Some(true) => continue,
                     Some(false) => self.helper = None,
                     None => {}
@@ -269,6 +267,13 @@ impl Loader {
         };
         counters.consumer_goes();
         result
+    }
+
+    /// What a consumer does that saw no events, just before some came.
+    #[cfg(test)]
+    pub(super) fn help_unseeing(&mut self) -> Option<bool> {
+        let events = self.events.as_ref()?;
+        help(self.helper.as_mut(), events, &mut self.in_order, &self.context.counters)
     }
 
     fn hand_out(&mut self, pending: Pending) -> Result<Batch> {
@@ -355,6 +360,26 @@ impl Loader {
         }
         self.in_order = InOrder::default();
     }
+}
+
+/// Makes the next job on this thread, if one waits. `None` if there is none, else whether the helper
+/// may make another.
+///
+/// A job is sent after the news that its batches are opened, but that may have come since `events`
+/// were last read: it goes first, as it would if a worker had made the job.
+fn help(
+    helper: Option<&mut Worker>,
+    events: &Receiver<Event>,
+    in_order: &mut InOrder,
+    counters: &Counters,
+) -> Option<bool> {
+    helper?.help(&mut |made| {
+        for event in events.try_iter().chain([made]) {
+            counters.read();
+            in_order.take(event);
+        }
+        true
+    })
 }
 
 impl Iterator for Loader {

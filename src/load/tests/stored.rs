@@ -177,6 +177,24 @@ fn a_consumer_that_helps_fails_as_a_worker_does() {
 }
 
 #[test]
+fn a_consumer_may_help_with_a_batch_that_it_has_not_heard_of() {
+    let _dog = no_hang("helped unseen");
+    let helped = Some(Arc::default());
+    let stream = stored(Shelf { helped, ..shelf(0..10_000, 1) }, OnBad::Error);
+    let mut loader = read(&stream, settings(100), 1);
+    while loader.help_unseeing().is_none() {
+        thread::yield_now();
+    }
+    let mut seen = 0;
+    for batch in loader {
+        let batch = batch.unwrap();
+        check(&batch, 1);
+        seen += batch.len();
+    }
+    assert_eq!(seen, 10_000);
+}
+
+#[test]
 fn ranks_share_what_is_stored() {
     let stream = stored(shelf(100..1000, 1), OnBad::Error);
     let mut all = Vec::new();
