@@ -62,6 +62,14 @@ impl LoaderBuilder {
         self
     }
 
+    /// Delivers part `number` of `parts` of the rank's batches, for processes that share out the
+    /// loading of one rank. Together they deliver as many batches as one alone. Default: all.
+    #[must_use]
+    pub fn part(mut self, number: u64, parts: u64) -> Self {
+        self.settings.part = (number, parts);
+        self
+    }
+
     /// The samples to deliver. Default: all of the dataset.
     #[must_use]
     pub fn range(mut self, samples: std::ops::Range<u64>) -> Self {
@@ -158,7 +166,7 @@ impl LoaderBuilder {
     }
 
     fn count(&self) -> Result<(u64, u64)> {
-        let (share, samples) = self.settings.part(&self.inner.stream)?;
+        let (share, samples) = self.settings.share(&self.inner.stream)?;
         Ok(share.count(samples.start, samples.end))
     }
 

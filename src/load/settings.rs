@@ -50,6 +50,7 @@ pub(super) struct Settings {
     pub prefetch: usize,
     pub memory: u64,
     pub rank: Option<(u64, u64)>,
+    pub part: (u64, u64),
     pub start: Option<u64>,
     pub end: Option<u64>,
     pub shuffle: Option<u64>,
@@ -72,6 +73,7 @@ impl Default for Settings {
             prefetch: DEFAULT_PREFETCH,
             memory: DEFAULT_MEMORY,
             rank: None,
+            part: (0, 1),
             start: None,
             end: None,
             shuffle: None,
@@ -129,12 +131,14 @@ impl Settings {
     }
 
     /// Which of the samples this rank has, and the samples of a pass.
-    pub fn part(&self, stream: &Stream) -> Result<(Share, Range<u64>)> {
+    pub fn share(&self, stream: &Stream) -> Result<(Share, Range<u64>)> {
         let (rank, world) = match self.rank {
             Some(rank) => rank,
             None => rank_from_environment()?,
         };
-        let share = Share::new(rank, world, self.batch as u64, self.drop_last)?;
+        let (part, parts) = self.part;
+        let share =
+            Share::new(rank, world, self.batch as u64, self.drop_last)?.lane(part, parts)?;
         let start = self.start.unwrap_or(stream.start);
         let end = self.end.unwrap_or(stream.end);
         if end > stream.end || start > end || start < stream.start {
@@ -153,7 +157,7 @@ impl Settings {
 
     /// Finds out whether these settings make sense, before anything is loaded or allocated.
     pub fn check(&self, stream: &Stream, workers: usize) -> Result<Checked> {
-        let (share, Range { start, end }) = self.part(stream)?;
+        let (share, Range { start, end }) = self.share(stream)?;
         if !stream.is_stored() && (self.shuffle.is_some() || self.zero_copy) {
             let what = if self.zero_copy { "delivered without a copy" } else { "shuffled" };
             return Err(Error::new(Kind::Argument, format!("generated samples cannot be {what}"))

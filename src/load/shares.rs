@@ -4,16 +4,24 @@
 //! them. So after any step all ranks together have delivered a prefix of the dataset, and one
 //! number says where to go on, whatever batch size or world size comes next. What is left at the
 //! end is shared out in contiguous, nearly equal parts, so every sample is delivered once.
+//!
+//! Several processes may load for one rank, as the workers of PyTorch's `DataLoader` do. A step is
+//! then so many batches a rank, and each *lane* has its own. What a rank has of the last step is cut
+//! into full batches as far as they go: however many lanes there are, they give the rank as many
+//! batches as one alone would.
 
 use std::ops::Range;
 
 use crate::error::{Error, Kind, Result};
 
-/// One rank of a world.
+/// One lane of one rank of a world.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Share {
     pub rank: u64,
     pub world: u64,
+    pub lane: u64,
+    /// At least 1.
+    pub lanes: u64,
     pub batch: u64,
     pub drop_last: bool,
 }
@@ -39,42 +47,64 @@ impl Share {
         if world.checked_mul(batch).is_none_or(|step| step >= 1 << 40) {
             return wrong(format!("a step of {world} ranks × {batch} samples is too large"));
         }
-        Ok(Self { rank, world, batch, drop_last })
+        Ok(Self { rank, world, lane: 0, lanes: 1, batch, drop_last })
     }
 
-    /// This rank's batches over the samples `from..end`.
+    /// One of several processes that load for the rank.
+    pub fn lane(self, lane: u64, lanes: u64) -> Result<Self> {
+        let wrong = |message: String| Err(Error::new(Kind::Argument, message));
+        if lane >= lanes {
+            return wrong(format!("part {lane} is not one of {lanes} (parts start at 0)"));
+        }
+        let whole = self.world * self.batch;
+        if whole.checked_mul(lanes).is_none_or(|step| step >= 1 << 40) {
+            return wrong(format!("a step of {lanes} parts × {whole} samples is too large"));
+        }
+        Ok(Self { lane, lanes, ..self })
+    }
+
+    /// This lane's batches over the samples `from..end`.
     pub fn steps(self, from: u64, end: u64) -> impl Iterator<Item = Step> + Send {
         let mut next = from;
         std::iter::from_fn(move || {
-            let left = end.saturating_sub(next);
-            let whole = self.world * self.batch;
-            let range = if left >= whole {
-                let first = next + self.rank * self.batch;
-                next += whole;
-                first..first + self.batch
-            } else if self.drop_last {
-                return None;
-            } else {
-                // `left` is less than 2^40 and `world` too.
-                let part = |rank: u64| {
-                    next + u64::try_from(
-                        u128::from(left) * u128::from(rank) / u128::from(self.world),
-                    )
-                    .unwrap_or(left)
-                };
-                let range = part(self.rank)..part(self.rank + 1);
-                next = end;
-                range
-            };
+            // Where this rank's part of the step lies.
+            let (part, after) = self.part(next, end)?;
+            next = after;
+            let first = part.start + self.lane * self.batch;
+            let range = first..part.end.min(first.saturating_add(self.batch));
             (!range.is_empty()).then_some(Step { range, next })
         })
+    }
+
+    /// What this rank has of the step that begins at `next`, and where the step ends.
+    fn part(self, next: u64, end: u64) -> Option<(Range<u64>, u64)> {
+        let left = end.saturating_sub(next);
+        let (round, whole) = (self.world * self.batch, self.step());
+        // Full batches a rank, of which each lane has at most one.
+        let full = if left >= whole { self.lanes } else { left / round };
+        if left >= whole || self.drop_last {
+            let own = full * self.batch;
+            let first = next + self.rank * own;
+            return (full > 0).then_some((first..first + own, next + full * round));
+        }
+        // `left` is less than 2^40 and `world` too.
+        let part = |rank: u64| {
+            let before = u128::from(left) * u128::from(rank) / u128::from(self.world);
+            next + u64::try_from(before).unwrap_or(left)
+        };
+        Some((part(self.rank)..part(self.rank + 1), end))
+    }
+
+    /// Samples of a step of the whole world.
+    fn step(self) -> u64 {
+        self.world * self.lanes * self.batch
     }
 }
 
 impl Share {
     /// How many batches [`Share::steps`] gives, and samples in all.
     pub fn count(self, from: u64, end: u64) -> (u64, u64) {
-        let whole = self.world * self.batch;
+        let whole = self.step();
         let left = end.saturating_sub(from);
         let rest = self.steps(end - left % whole, end).next().map(|step| step.range);
         let steps = left / whole;
@@ -181,6 +211,38 @@ mod tests {
     }
 
     #[test]
+    fn lanes_give_a_rank_as_many_batches_as_one_alone() {
+        let length = |range: Range<u64>| range.end - range.start;
+        let cases = (1..4).flat_map(|world| (1..5).map(move |lanes| (world, lanes)));
+        for ((world, lanes), drop_last) in cases.flat_map(|case| [(case, false), (case, true)]) {
+            for (from, end) in [(0, 0), (0, 1), (3, 40), (5, 41), (0, 97), (90, 97)] {
+                let (mut all, mut alone) = (Vec::new(), Vec::new());
+                for rank in 0..world {
+                    let share = Share::new(rank, world, 4, drop_last).unwrap();
+                    let (mut batches, mut samples) = (0, 0);
+                    for lane in 0..lanes {
+                        let lane = share.lane(lane, lanes).unwrap();
+                        let steps: Vec<Step> = lane.steps(from, end).collect();
+                        let own = steps.iter().map(|step| length(step.range.clone())).sum();
+                        assert_eq!(lane.count(from, end), (steps.len() as u64, own));
+                        (batches, samples) = (batches + steps.len() as u64, samples + own);
+                        // From wherever it was, a lane goes on as it would have.
+                        for (done, step) in steps.iter().enumerate() {
+                            assert!(lane.steps(step.next, end).eq(steps[done + 1..].to_vec()));
+                        }
+                        all.extend(steps.into_iter().flat_map(|step| step.range));
+                    }
+                    assert_eq!((batches, samples), share.count(from, end), "{share:?} {lanes}");
+                    alone.extend(share.steps(from, end).flat_map(|step| step.range));
+                }
+                all.sort_unstable();
+                alone.sort_unstable();
+                assert_eq!(all, alone, "world {world}, {lanes} lanes, {from}..{end}");
+            }
+        }
+    }
+
+    #[test]
     fn the_largest_indices_do_not_overflow() {
         let end = 1 << 63;
         let share = Share::new(1, 2, 7, false).unwrap();
@@ -217,6 +279,10 @@ mod tests {
     fn impossible_worlds_are_refused() {
         for (rank, world, batch) in [(0, 1, 0), (2, 2, 1), (0, 0, 1), (0, 1 << 30, 1 << 30)] {
             assert!(Share::new(rank, world, batch, false).is_err());
+        }
+        let share = Share::new(0, 2, 8, false).unwrap();
+        for (lane, lanes) in [(0, 0), (2, 2), (0, 1 << 40)] {
+            assert!(share.lane(lane, lanes).is_err());
         }
     }
 }

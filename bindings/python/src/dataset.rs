@@ -147,17 +147,18 @@ impl Dataset {
         Ok((dataset.block(), bytes.raise(py)?))
     }
 
-    /// Batches, and samples in all, of a whole pass of a loader, for its rank.
+    /// Batches, and samples in all, of a whole pass of a loader, for its part of its rank.
     fn count(
         &self,
         py: Python<'_>,
         batch: usize,
         drop_last: bool,
         rank: Option<(u64, u64)>,
+        part: (u64, u64),
         range: Option<(u64, u64)>,
     ) -> PyResult<(u64, u64)> {
         let builder = self.opened().raise(py)?.loader().batch(batch).drop_last(drop_last);
-        let builder = of_part(builder, rank, range);
+        let builder = of_part(builder, rank, part, range);
         Ok((builder.batches().raise(py)?, builder.samples().raise(py)?))
     }
 

@@ -23,6 +23,7 @@ pub(crate) struct LoaderSettings {
     memory: u64,
     view_threads: usize,
     rank: Option<(u64, u64)>,
+    part: (u64, u64),
     range: Option<(u64, u64)>,
     shuffle: Option<u64>,
     drop_last: bool,
@@ -111,16 +112,18 @@ impl LoaderSettings {
         if let Some(workers) = self.workers {
             builder = builder.workers(workers);
         }
-        of_part(builder, self.rank, self.range)
+        of_part(builder, self.rank, self.part, self.range)
     }
 }
 
-/// The samples of a pass, and the rank that delivers its part of them.
+/// The samples of a pass, and the rank and the part of it that are delivered.
 pub(crate) fn of_part(
-    mut builder: LoaderBuilder,
+    builder: LoaderBuilder,
     rank: Option<(u64, u64)>,
+    (part, parts): (u64, u64),
     range: Option<(u64, u64)>,
 ) -> LoaderBuilder {
+    let mut builder = builder.part(part, parts);
     if let Some((rank, world)) = rank {
         builder = builder.rank(rank, world);
     }

@@ -216,6 +216,14 @@ def test_length_is_that_of_this_rank() -> None:
     assert len(stream()) == SAMPLES
     assert len(stream(batch_size=64)) == 11
     assert len(stream(batch_size=64, rank=(1, 2))) == 6
+    # However many workers share a rank, there are as many: Lightning stops there.
+    for workers, drop_last in itertools.product((1, 2), (False, True)):
+        loader = DataLoader(
+            stream(batch_size=64, loader={"drop_last": drop_last}), batch_size=None, num_workers=workers
+        )
+        sizes = [len(labels) for _, labels in loader]
+        assert len(sizes) == len(loader) == (10 if drop_last else 11)
+        assert sum(sizes) == (640 if drop_last else SAMPLES)
     for ranks, drop_last, size in itertools.product((1, 3, 4), (False, True), (None, 64)):
         for rank in range(ranks):
             settings = {"loader": {"drop_last": drop_last}, "rank": (rank, ranks), "batch_size": size}

@@ -28,6 +28,7 @@ class _Settings(NamedTuple):
     memory: int
     view_threads: int
     rank: tuple[int, int] | None
+    part: tuple[int, int]
     range: tuple[int, int] | None
     shuffle: int | None
     drop_last: bool
@@ -55,7 +56,7 @@ class Loader:
     samples, with views drawn anew. A pass that is broken off is not gone on with: the next ``for`` is the
     next pass. Where there is no end, there is one pass, and ``for`` goes on where the last one stopped.
 
-    Nothing here but ``rank``, ``range``, ``shuffle`` and ``drop_last`` changes what is delivered.
+    Nothing here but ``rank``, ``part``, ``range``, ``shuffle`` and ``drop_last`` changes what is delivered.
 
     Args:
         dataset: What to stream.
@@ -68,6 +69,8 @@ class Loader:
             device.
         rank: ``(rank, world_size)``: deliver this rank's part only. Default: from the environment
             variables ``RANK`` and ``WORLD_SIZE``, as torchrun sets them, or else everything.
+        part: ``(number, of)``: deliver this part of the rank's batches only, for processes that share the
+            loading of one rank. Together they deliver as many batches as one alone.
         range: ``(first, end)``: the samples of a pass. Default: all.
         shuffle: A seed: deliver stored samples in an order that is drawn anew for each pass. Generated
             samples are in random order as they are, and cannot be shuffled.
@@ -89,6 +92,7 @@ class Loader:
         memory: int = 512 << 20,
         view_threads: int = 0,
         rank: tuple[int, int] | None = None,
+        part: tuple[int, int] = (0, 1),
         range: tuple[int, int] | None = None,
         shuffle: int | None = None,
         drop_last: bool = False,
@@ -99,7 +103,18 @@ class Loader:
         self._convert = converter(format or dataset.format)
         self._dataset = dataset
         self._settings = _Settings(
-            batch, workers, prefetch, memory, view_threads, rank, range, shuffle, drop_last, latents, zero_copy
+            batch,
+            workers,
+            prefetch,
+            memory,
+            view_threads,
+            rank,
+            part,
+            range,
+            shuffle,
+            drop_last,
+            latents,
+            zero_copy,
         )
         self._format = format
         self._native = dataset._native.loader(self._settings)
@@ -119,10 +134,10 @@ class Loader:
 
     def __len__(self) -> int:
         """Batches of a pass, for this rank."""
-        batch, rank, samples = self._settings.batch, self._settings.rank, self._settings.range
-        if self._dataset.is_endless and samples is None:
+        own = self._settings
+        if self._dataset.is_endless and own.range is None:
             raise TypeError("a loader without end has no length")
-        return self._dataset._native.count(batch, self._settings.drop_last, rank, samples)[0]
+        return self._dataset._native.count(own.batch, own.drop_last, own.rank, own.part, own.range)[0]
 
     def state_dict(self) -> dict[str, Any]:
         """Where it is: counts what was delivered, not what was made ahead.

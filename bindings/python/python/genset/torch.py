@@ -237,15 +237,15 @@ class IterableDataset(_OfRecipe, data.IterableDataset[tuple[Any, Any]]):
         return {**self.__dict__, "_rank": self._of_world()}
 
     def __len__(self) -> int:
-        """Samples, or batches, of this rank, as ``DataLoader`` asks for it.
-
-        Without workers: each worker may end with a shorter batch, or with ``drop_last`` leave one out.
-        """
+        """Samples, or batches, of this rank, however many workers share them."""
         if self._dataset.is_endless:
             raise TypeError("an endless dataset has no length\n  help: give it one: samples=60_000")
         batch, drop_last = self._loader_settings()["batch"], self._settings.get("drop_last", False)
         samples = self._settings.get("range")
-        batches, samples = self._dataset._native.count(batch, drop_last, self._of_world(), samples)
+        whole = (0, 1)
+        batches, samples = self._dataset._native.count(
+            batch, drop_last, self._of_world(), whole, samples
+        )
         return samples if self._batch_size is None else batches
 
     def __iter__(self) -> Iterator[tuple[Any, Any]]:
@@ -255,8 +255,8 @@ class IterableDataset(_OfRecipe, data.IterableDataset[tuple[Any, Any]]):
         settings = self._loader_settings()
         if workers > 1:
             settings.setdefault("workers", max(1, (os.cpu_count() or 1) // workers))
-        rank = rank * workers + number, world * workers
-        with self._dataset.loader(rank=rank, **settings) as loader:
+        part = number, workers
+        with self._dataset.loader(rank=(rank, world), part=part, **settings) as loader:
             before, skip = self._begin(loader, number)
             for batch in loader:
                 after = loader.state_dict()
