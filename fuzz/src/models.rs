@@ -46,7 +46,7 @@ pub fn model(input: &[u8]) {
     let _ = model.shapes(&wanted);
     let _ = model.shapes(&[]);
     let offers = model.offers();
-    black_box(model.joined_channels());
+    black_box(model.transposed());
     for offer in offers.into_iter().take(MAX_OFFERS) {
         let _ = model.rewritten(&[offer]);
     }

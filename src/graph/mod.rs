@@ -64,7 +64,7 @@ pub use loadable::Loadable;
 pub use model::Model;
 pub use operators::NodeName;
 pub use range::OutputRange;
-pub use rewrite::{InputValues, Offer, Rewrite};
+pub use rewrite::{InputValues, Offer, Rewrite, Transposed};
 pub use save::Weights;
 pub use shape::Shapes;
 pub use value::{Dim, Element, ValueInfo};

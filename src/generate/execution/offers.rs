@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::edit::{Change, Edit};
 use crate::error::{Error, Kind, Result};
 use crate::generate::contract::{BatchSize, Contract, InputContract};
-use crate::graph::{Element, Epilogue, InputValues, Model};
+use crate::graph::{Element, Epilogue, InputValues, Model, Transposed};
 use crate::recipe::{Balance, Dtype, ImageLayout, Layout, Recipe, Role};
 use crate::sample::{BlockInputs, Column};
 
@@ -20,8 +20,8 @@ pub struct Offers {
     edits: Vec<Edit>,
     /// Those of the edits that only fit beside all fixed inputs.
     late: Vec<Edit>,
-    /// By node: the channels of all its phases together.
-    joined_channels: HashMap<String, usize>,
+    /// By node: the transposed convolutions that can be written as phases.
+    transposed: HashMap<String, Transposed>,
     /// By place in the contract: the values of inputs that never change, for a whole call.
     fixed: Vec<Option<Column>>,
     epilogue: Option<Epilogue>,
@@ -64,7 +64,7 @@ impl Offers {
             lean: None,
             edits: Vec::new(),
             late: Vec::new(),
-            joined_channels: HashMap::new(),
+            transposed: HashMap::new(),
             fixed: vec![None; contract.inputs.len()],
             epilogue: None,
         };
@@ -78,7 +78,7 @@ impl Offers {
         let lean = offers.lean.clone();
         let model = lean.as_deref().unwrap_or(model);
         offers.edits = model.offers().into_iter().map(Edit::from).collect();
-        offers.joined_channels = model.joined_channels();
+        offers.transposed = model.transposed();
         for (place, input) in contract.inputs.iter().enumerate() {
             let role = &recipe.generator.inputs[input.column].1;
             if never_changes(role) {
@@ -120,9 +120,9 @@ impl Offers {
         self.edits.iter().filter(move |other| late && other.rewrite == Change::FixedInputs)
     }
 
-    /// The channels of all phases of a node together, where it can be one convolution.
-    pub(super) fn joined_channels(&self, node: &str) -> Option<usize> {
-        self.joined_channels.get(node).copied()
+    /// What a node is, if it is a transposed convolution that can be written as phases.
+    pub(super) fn transposed(&self, node: &str) -> Option<&Transposed> {
+        self.transposed.get(node)
     }
 
     pub(super) fn model(&self) -> &str {

@@ -7,30 +7,51 @@
 //!   Joined, one convolution does 2.25 times the products for a kernel of 4 and a stride of 2, but
 //!   its output channels are those of all phases. Where all of them fit one vector register, a
 //!   phase of its own would leave most of the register empty, and joined is the faster.
-//! - *cpu* and all others: nothing. ONNX Runtime's own transposed convolution is as fast as its
-//!   convolutions; nothing has been measured on a GPU.
+//! - *cpu*, on x86-64: transposed convolutions of stride 2, whose phases have four products a
+//!   channel or more and so many channels that the runtime's blocked convolutions fill their
+//!   registers, as phases that `Concat` weaves. Smaller ones lose more in weaving than the phases
+//!   gain. Elsewhere the runtime has other convolutions, which were not measured.
+//! - all others: nothing. Nothing has been measured on a GPU.
 
 use super::edit::{Change, Edit};
 use super::offers::Offers;
-use crate::graph::Rewrite;
+use crate::graph::{Rewrite, Transposed};
 
 /// Floats of a vector register of AVX-512, and of a tile of the convolutions behind OpenVINO.
 const LANES: usize = 16;
 
+/// The fewest channels for which woven phases were never slower on the CPU provider.
+const WOVEN_CHANNELS: usize = 32;
+
 /// The edits that the rule for `provider` takes.
 pub(super) fn taken(offers: &Offers, provider: &str) -> Vec<Edit> {
-    if provider != "openvino" {
-        return Vec::new();
-    }
     let pays = |edit: &&Edit| {
-        let narrow = offers.joined_channels(&edit.node).is_some_and(|channels| channels <= LANES);
-        match edit.rewrite {
-            Change::Node(Rewrite::Phases) => !narrow,
-            Change::Node(Rewrite::JoinedPhases) => narrow,
+        let (Change::Node(rewrite), Some(layer)) = (edit.rewrite, offers.transposed(&edit.node))
+        else {
+            return false;
+        };
+        match provider {
+            "openvino" => on_openvino(layer) == rewrite,
+            "cpu" if cfg!(target_arch = "x86_64") => on_cpu(layer) == Some(rewrite),
             _ => false,
         }
     };
     offers.edits().iter().filter(pays).cloned().collect()
+}
+
+fn on_openvino(layer: &Transposed) -> Rewrite {
+    match layer.joined_channels {
+        Some(..=LANES) => Rewrite::JoinedPhases,
+        _ => Rewrite::Phases,
+    }
+}
+
+fn on_cpu(layer: &Transposed) -> Option<Rewrite> {
+    let pays = layer.is_dense
+        && layer.channels >= WOVEN_CHANNELS
+        && layer.stride == [2; 2]
+        && layer.kernel.iter().all(|&size| size >= 4);
+    pays.then_some(Rewrite::WovenPhases)
 }
 
 #[cfg(test)]
@@ -44,7 +65,7 @@ mod tests {
     use crate::sample::{BlockInputs, Sampler};
 
     #[test]
-    fn openvino_gets_phases_and_joins_the_narrow_ones() {
+    fn each_provider_gets_what_pays_on_it() {
         let digits = Builtin::find("digits").unwrap();
         let model = Model::from_bytes("digits", digits.bytes()).unwrap();
         let mut recipe = Recipe::parse(digits.recipe, "digits.toml", Path::new(".")).unwrap();
@@ -59,8 +80,28 @@ mod tests {
         };
         // 48 channels times 4 phases, and 1 times 4.
         assert_eq!(names("openvino"), ["phases@convolution", "joined-phases@convolution_1"]);
-        for provider in ["cpu", "cuda", "tensorrt"] {
-            assert!(names(provider).is_empty());
-        }
+        let cpu: &[&str] =
+            if cfg!(target_arch = "x86_64") { &["woven-phases@convolution"] } else { &[] };
+        assert_eq!(names("cpu"), cpu);
+        assert!(names("cuda").is_empty() && names("tensorrt").is_empty());
+    }
+
+    #[test]
+    fn the_cpu_gets_woven_phases_of_wide_layers_only() {
+        let wide = Transposed {
+            channels: 32,
+            stride: [2; 2],
+            kernel: [4, 5],
+            is_dense: true,
+            joined_channels: None,
+        };
+        assert_eq!(on_cpu(&wide), Some(Rewrite::WovenPhases));
+        let others = [
+            Transposed { channels: 31, ..wide },
+            Transposed { stride: [2, 4], ..wide },
+            Transposed { kernel: [4, 3], ..wide },
+            Transposed { is_dense: false, ..wide },
+        ];
+        assert!(others.iter().all(|layer| on_cpu(layer).is_none()));
     }
 }

@@ -32,6 +32,7 @@ use view::View;
 
 pub(super) use dead::sweep_graph;
 pub use fix_input::InputValues;
+pub use phases::Transposed;
 
 /// The oldest standard operators that are understood: later ones broadcast as these do.
 const OLDEST_OPSET: i64 = 7;
@@ -198,16 +199,14 @@ impl Model {
         offers
     }
 
-    /// By first output: how many channels the one convolution would have that
-    /// [`Rewrite::JoinedPhases`] puts in the place of a node.
+    /// By first output: the transposed convolutions that [`Rewrite::Phases`] fits.
     #[must_use]
-    pub fn joined_channels(&self) -> HashMap<String, usize> {
+    pub fn transposed(&self) -> HashMap<String, Transposed> {
         let draft = Draft::of(self);
         let view = View::of(&draft);
         let nodes = draft.graph().node.iter();
         let one = |node: &NodeProto| {
-            let channels = phases::joined_channels(&view, node)?;
-            Some((node.output.first()?.clone(), channels))
+            Some((node.output.first()?.clone(), phases::transposed(&view, node)?))
         };
         nodes.filter_map(one).collect()
     }

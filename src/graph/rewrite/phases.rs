@@ -35,6 +35,21 @@ pub(super) enum Form {
     Joined,
 }
 
+/// A strided transposed convolution that can be written as phases.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Transposed {
+    /// That it makes; as many has every phase.
+    pub channels: usize,
+    /// `[height, width]`.
+    pub stride: [usize; 2],
+    /// `[height, width]`.
+    pub kernel: [usize; 2],
+    /// Whether it has neither groups nor dilation.
+    pub is_dense: bool,
+    /// The channels of all phases together, where [`super::Rewrite::JoinedPhases`] fits.
+    pub joined_channels: Option<usize>,
+}
+
 /// What a transposed convolution becomes.
 struct Plan {
     layer: Layer,
@@ -67,11 +82,20 @@ fn plan(view: &View<'_>, node: &NodeProto, form: Form) -> Option<Plan> {
     fits.then_some(Plan { layer, axes })
 }
 
-/// How many channels all phases of `node` have together, if it can be written as one convolution.
-pub(super) fn joined_channels(view: &View<'_>, node: &NodeProto) -> Option<usize> {
-    let Plan { layer, .. } = plan(view, node, Form::Joined)?;
-    let stride = |at: usize| usize::try_from(layer.axes[at].stride).ok();
-    layer.channels_out.checked_mul(stride(0)?)?.checked_mul(stride(1)?)
+/// What `node` is, if it is a transposed convolution that can be written as phases.
+pub(super) fn transposed(view: &View<'_>, node: &NodeProto) -> Option<Transposed> {
+    let Plan { layer, .. } = plan(view, node, Form::Phases)?;
+    let size = |value: i64| usize::try_from(value).ok();
+    let [vertical, horizontal] = layer.axes;
+    let stride = [size(vertical.stride)?, size(horizontal.stride)?];
+    let together = layer.channels_out.checked_mul(stride[0])?.checked_mul(stride[1])?;
+    Some(Transposed {
+        channels: layer.channels_out,
+        stride,
+        kernel: [size(vertical.kernel)?, size(horizontal.kernel)?],
+        is_dense: layer.group == 1 && layer.axes.iter().all(|axis| axis.dilation == 1),
+        joined_channels: fits(view, node, Form::Joined).then_some(together),
+    })
 }
 
 /// Whether `node` can be written in this form.
