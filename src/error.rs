@@ -6,6 +6,8 @@
 use std::fmt;
 use std::path::Path;
 
+use serde::ser::SerializeStruct as _;
+
 /// What every fallible function of this library returns.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -174,6 +176,19 @@ pub trait ResultExt<T> {
 impl<T> ResultExt<T> for Result<T> {
     fn at<D: fmt::Display>(self, place: impl FnOnce() -> D) -> Result<T> {
         self.map_err(|error| error.at(place()))
+    }
+}
+
+/// As documents and logs have it: `kind` in lower case, `message` on one line, `help` and `sample`
+/// where they are known.
+impl serde::Serialize for Error {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut error = serializer.serialize_struct("Error", 4)?;
+        error.serialize_field("kind", &format!("{:?}", self.kind()).to_lowercase())?;
+        error.serialize_field("message", &self.summary())?;
+        error.serialize_field("help", &self.advice())?;
+        error.serialize_field("sample", &self.sample())?;
+        error.end()
     }
 }
 

@@ -48,6 +48,7 @@
 //! | [`source`] | real data: image folders, tar, IDX, NumPy, CIFAR |
 //! | [`train`] | the encoder: losses, step graph, optimizer, schedule, checkpoints |
 //! | [`open`] | what a path is: recipe, shards or images, and the dataset that it makes |
+//! | [`inspect`](mod@inspect) | what a generator is, what is wrong with it, and a recipe for it |
 //! | `metrics` | a loader's statistics for Prometheus (feature `metrics`); uses `load`, nothing uses it but `cli` |
 //! | [`directions`] | directions in latent space: found, measured, written for steering |
 //! | [`evaluate`] | what an encoder is worth: linear and nearest-neighbour probes of its features |
@@ -63,6 +64,7 @@ pub mod error;
 pub mod evaluate;
 pub mod generate;
 pub mod graph;
+pub mod inspect;
 pub mod load;
 #[cfg(feature = "metrics")]
 pub mod metrics;

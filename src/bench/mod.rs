@@ -5,7 +5,7 @@
 //! ceiling and loader alternate, because machines drift; what is reported is medians.
 //!
 //! [`compare`] measures the same stream against stored datasets in the same way: its own samples, as
-//! [`Exports`] writes them in several formats, and whatever else one has.
+//! [`Exports`] writes them in several formats, and whatever else one has; [`Against`] says with what.
 
 mod against;
 mod ceiling;
@@ -15,7 +15,8 @@ mod rewrites;
 mod tune;
 
 pub use against::{
-    Absent, BreakEven, Comparison, Contender, Costs, Exports, Origin, Rival, Speed, compare, plot,
+    Absent, Against, BreakEven, Comparison, Contender, Costs, Exports, LineUp, Measured, Origin,
+    OwnSamples, Rival, Speed, Step, compare, plot,
 };
 pub use measure::{Settings, run};
 pub use report::{Occupancies, Occupancy, Report, Shares, StageTimes, WaitMs, peak_rss_bytes};

@@ -1,6 +1,5 @@
 //! `genset bench`: images a second against the ceiling, and against what is read from disk.
 
-use std::io::Write as _;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -11,10 +10,9 @@ use super::common::{
     ExecutionArgs, LoaderArgs, bytes, on_interrupt, print, print_json, progress, thousands,
 };
 use super::inspect_rewrites;
-use crate::bench::{self, Comparison, Occupancy, Report, Settings};
-use crate::error::{Error, Kind, Result};
+use crate::bench::{self, Measured, Occupancy, Report, Settings};
+use crate::error::Result;
 use crate::load::{CacheStatistics, Monitor, Stage};
-use crate::whole_file::WholeFile;
 
 /// Measure images a second against the bare generator, and against reading from disk
 ///
@@ -46,7 +44,7 @@ pub(super) struct BenchArgs {
     pub folder: Option<PathBuf>,
     /// Draw the comparison
     #[arg(long, value_name = "SVG", requires = "rivals", help_heading = "Comparison")]
-    plot: Option<PathBuf>,
+    pub plot: Option<PathBuf>,
     /// Rounds of each kind
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..))]
     rounds: u16,
@@ -80,8 +78,7 @@ pub(super) fn positive(text: &str) -> Result<f64, String> {
 pub(super) fn run(args: &BenchArgs, json: bool) -> Result<()> {
     let stop = on_interrupt();
     let dataset = args.execution.open(&args.recipe)?;
-    let rivals = bench_against::named(args, &dataset)?;
-    let plot = args.plot.as_deref().map(WholeFile::create).transpose()?;
+    let line_up = bench_against::named(args).open(&dataset, &args.execution.options())?;
     let settings = Settings {
         rounds: usize::from(args.rounds),
         round: Duration::from_secs_f64(args.seconds),
@@ -112,18 +109,10 @@ pub(super) fn run(args: &BenchArgs, json: bool) -> Result<()> {
     );
     bar.finish_and_clear();
     let report = report?;
-    let comparison = if args.exports || !rivals.is_empty() {
-        Some(bench_against::run(args, &dataset, rivals, &report, &settings, &stop)?)
-    } else {
-        None
-    };
-    if let (Some(mut plot), Some(comparison)) = (plot, &comparison) {
-        let written = plot.file().write_all(bench::plot(comparison).as_bytes());
-        written.map_err(|error| Error::new(Kind::Io, format!("cannot write the plot: {error}")))?;
-        plot.finish()?;
-    }
+    let run = |line_up| bench_against::run(line_up, args, &dataset, &report, &settings, &stop);
+    let comparison = line_up.map(run).transpose()?;
     if json {
-        return print_json(&Document { report: &report, comparison: comparison.as_ref() });
+        return print_json(&Measured { report, comparison });
     }
     let mut text = table(&report);
     if let Some(comparison) = &comparison {
@@ -131,15 +120,6 @@ pub(super) fn run(args: &BenchArgs, json: bool) -> Result<()> {
         text += &bench_against::table(comparison, args.folder.as_deref());
     }
     print(&text)
-}
-
-/// Both as one document.
-#[derive(Debug, serde::Serialize)]
-struct Document<'a> {
-    #[serde(flatten)]
-    report: &'a Report,
-    #[serde(flatten)]
-    comparison: Option<&'a Comparison>,
 }
 
 /// The report for people.

@@ -1,77 +1,63 @@
 //! `genset bench --against`, `--exports`: the stream beside what is read from disk.
 
 use std::fmt::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
+
+use indicatif::ProgressBar;
 
 use super::bench::BenchArgs;
 use super::common::{bytes, progress, thousands};
 use crate::bench::{
-    BreakEven, Comparison, Contender, Exports, Origin, Report, Rival, Settings, Speed, compare,
+    Against, BreakEven, Comparison, Contender, LineUp, Origin, OwnSamples, Report, Settings, Speed,
+    Step,
 };
-use crate::error::{Error, Result};
-use crate::load::{Dataset, LoaderBuilder, Options, Stop};
+use crate::error::Result;
+use crate::load::{Dataset, LoaderBuilder, Stop};
 
-/// Opens what the user names, and finds out what cannot be, before anything is measured.
-pub(super) fn named(args: &BenchArgs, dataset: &Dataset) -> Result<Vec<Rival>> {
-    if args.exports {
-        dataset.generated()?;
+/// What the user names.
+pub(super) fn named(args: &BenchArgs) -> Against {
+    let own = || OwnSamples { folder: args.folder.clone(), samples: args.samples };
+    Against {
+        paths: args.against.clone(),
+        exports: args.exports.then(own),
+        plot: args.plot.clone(),
     }
-    if let Some(folder) = &args.folder {
-        std::fs::create_dir_all(folder).map_err(|error| Error::io(folder, "make", error))?;
-    }
-    let image = dataset.forms()[0].form.planes();
-    // Settings are for the recipe.
-    let options = || Options { settings: Vec::new(), ..args.execution.options() };
-    let open = |path: &PathBuf| Rival::open(path, image, options());
-    args.against.iter().map(open).collect()
 }
 
 /// Writes what is to be written, and measures everything in turn.
 pub(super) fn run(
+    line_up: LineUp,
     args: &BenchArgs,
     dataset: &Dataset,
-    mut rivals: Vec<Rival>,
     report: &Report,
     settings: &Settings,
     stop: &Stop,
 ) -> Result<Comparison> {
     let set_up = |builder: LoaderBuilder| args.loader.set_up(builder);
-    let mut absent = Vec::new();
-    // Gone when it is dropped, also after an error or Ctrl-C.
-    let mut temporary = None;
-    if args.exports {
-        let folder = match &args.folder {
-            Some(folder) => folder.as_path(),
-            None => temporary.insert(new_folder()?).path(),
+    let rate = report.images_per_second;
+    // One after the other: what is written, then turns.
+    let mut bar: Option<(bool, ProgressBar)> = None;
+    let compared = line_up.compare(dataset, rate, &set_up, settings, stop, &mut |step| {
+        let (writes, unit, done, of) = match step {
+            Step::Write { done, of, .. } => (true, "samples", done, of),
+            Step::Measure { done, of } => (false, "turns", done as u64, of as u64),
         };
-        let usual = || Exports::usual(dataset, folder, report.images_per_second);
-        let samples = args.samples.unwrap_or_else(usual);
-        let exports = Exports { folder: folder.to_path_buf(), samples, stop: stop.clone() };
-        let bar = progress(samples, "samples");
-        let written = exports.write(dataset, &set_up, &mut |name, progress| {
-            bar.set_position(progress.samples);
+        let (_, bar) = match bar.take_if(|(wrote, _)| *wrote != writes) {
+            Some((_, old)) => {
+                old.finish_and_clear();
+                bar.insert((writes, progress(of, unit)))
+            }
+            None => bar.get_or_insert_with(|| (writes, progress(of, unit))),
+        };
+        bar.set_position(done);
+        if let Step::Write { name, .. } = step {
             bar.set_message(format!("writing {name}"));
-        });
-        bar.finish_and_clear();
-        let (exported, missing) = written?;
-        // What was named stands below what was made of the stream.
-        rivals.splice(0..0, exported);
-        absent = missing;
-    }
-    let bar = progress(0, "turns");
-    let comparison = compare(dataset, &rivals, &set_up, settings, stop, &mut |done, total| {
-        bar.set_length(total as u64);
-        bar.set_position(done as u64);
+        }
     });
-    bar.finish_and_clear();
-    Ok(Comparison { absent, ..comparison? })
-}
-
-fn new_folder() -> Result<tempfile::TempDir> {
-    let folder = tempfile::Builder::new().prefix("genset-bench-").tempdir();
-    folder.map_err(|error| {
-        Error::io(&std::env::temp_dir(), "write to", error).help("name another one: --folder DIR")
-    })
+    if let Some((_, bar)) = bar {
+        bar.finish_and_clear();
+    }
+    compared
 }
 
 /// The comparison for people: how fast all are, and what they cost.

@@ -9,7 +9,6 @@ use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
-use serde_json::{Value, json};
 
 use crate::error::{Error, Kind, Result};
 use crate::generate::execution::Rewrites;
@@ -248,16 +247,6 @@ pub(super) fn print_json(document: &impl Serialize) -> Result<()> {
     let text = serde_json::to_string_pretty(document)
         .map_err(|e| Error::new(Kind::Io, format!("cannot write JSON: {e}")))?;
     print(&format!("{text}\n"))
-}
-
-/// An error as JSON.
-pub(super) fn error_document(error: &Error) -> Value {
-    json!({
-        "kind": format!("{:?}", error.kind()).to_lowercase(),
-        "message": error.summary(),
-        "help": error.advice(),
-        "sample": error.sample(),
-    })
 }
 
 /// Says an error on stderr, and gives the exit code: 1 for what failed, 2 for arguments that make

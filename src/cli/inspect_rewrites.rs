@@ -2,7 +2,6 @@
 
 use std::fmt::Write as _;
 use std::path::Path;
-use std::process::ExitCode;
 use std::time::Duration;
 
 use serde_json::json;
@@ -16,12 +15,7 @@ use crate::load::{Dataset, Generated, Options};
 /// The widest that a list of places may be.
 const WIDTH: usize = 34;
 
-pub(super) fn run(
-    recipe: &Path,
-    options: Options,
-    budget: Duration,
-    json: bool,
-) -> Result<ExitCode> {
+pub(super) fn run(recipe: &Path, options: Options, budget: Duration, json: bool) -> Result<()> {
     let stop = on_interrupt();
     let dataset = Dataset::open_with(recipe, options)?;
     let generated = dataset.generated()?;
@@ -33,11 +27,10 @@ pub(super) fn run(
     bar.finish_and_clear();
     let report = report?;
     if json {
-        print_json(&json!({ "in_force": generated.rewrites(), "measured": report }))?;
+        print_json(&json!({ "in_force": generated.rewrites(), "measured": report }))
     } else {
-        print(&table(&report, generated))?;
+        print(&table(&report, generated))
     }
-    Ok(ExitCode::SUCCESS)
 }
 
 /// Kinds of edits with how many there are: `phases ×3, epilogue`.

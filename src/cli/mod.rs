@@ -86,7 +86,7 @@ pub fn run(args: impl Iterator<Item = OsString>) -> ExitCode {
         Ok(code) => code,
         Err(error) => {
             if cli.json {
-                let _ = common::print_json(&json!({ "error": common::error_document(&error) }));
+                let _ = common::print_json(&json!({ "error": error }));
             }
             common::say(&error)
         }

@@ -31,7 +31,10 @@ mod _genset {
     #[pymodule_export]
     use tensor::Tensor;
     #[pymodule_export]
-    use verbs::{benchmark, export, install, make_encoder, probe, train, verify};
+    use verbs::{
+        benchmark, export, inspect, inspect_precision, inspect_providers, inspect_rewrites,
+        install, make_encoder, probe, train, verify,
+    };
 
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {

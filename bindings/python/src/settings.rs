@@ -1,7 +1,8 @@
 //! What Python says of a dataset: a path or a table, settings over it, and how its generator runs.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
+use genset::inspect::Inspection;
 use genset::load::Options;
 use genset::recipe::Described;
 use genset::runtime::Search;
@@ -54,6 +55,19 @@ impl Spec {
                 let settings = &self.options.settings;
                 let described = Described::parse(text, UNNAMED, UNNAMED, folder, settings)?;
                 Dataset::of_description(described, self.options.clone())
+            }
+        }
+    }
+
+    /// What the generator is; a recipe for an ONNX file is relative to `folder`.
+    pub(crate) fn inspect(&self, folder: Option<&Path>) -> Result<Inspection> {
+        let Options { settings, search, .. } = &self.options;
+        match &self.recipe {
+            Recipe::Path(path) => Inspection::of_path(path, folder, settings, search),
+            Recipe::Text(text, place) => {
+                let recipe =
+                    genset::recipe::Recipe::parse_with(text, UNNAMED, UNNAMED, place, settings)?;
+                Inspection::of_recipe(recipe, search)
             }
         }
     }

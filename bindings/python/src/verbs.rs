@@ -1,10 +1,10 @@
 //! What the command's verbs do, for Python: each works without the interpreter's lock and ends on Ctrl-C.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use genset::bench;
+use genset::bench::{self, Against, LineUp, Measured, OwnSamples, Step};
 use genset::codec::Encoding;
 use genset::evaluate::{Probe, Regularisation};
 use genset::graph::{Model, Weights};
@@ -15,10 +15,13 @@ use genset::shard::{Contents, Export, ShardSize, Shards, Verified, Verify, embed
 use genset::train::{Architecture, Encoder, Settings, Training};
 use genset::{Error, Kind, Result};
 use pyo3::prelude::*;
+use pyo3::types::PyDict;
 use serde::Serialize;
 use serde_json::json;
 
 use crate::dataset::Dataset;
+use crate::error::Raise;
+use crate::settings::{Engine, Spec};
 use crate::signals::interruptible;
 
 /// What is told how far the work is: `progress(done, total)`.
@@ -341,24 +344,128 @@ pub(crate) fn make_encoder(
     })
 }
 
-/// Images a second, against the bare generator in the same run.
+/// What is measured, and what it is compared with.
+#[derive(Debug, FromPyObject)]
+pub(crate) struct BenchSettings {
+    rounds: usize,
+    seconds: f64,
+    against: Vec<PathBuf>,
+    exports: bool,
+    samples: Option<u64>,
+    folder: Option<PathBuf>,
+    plot: Option<PathBuf>,
+}
+
+impl BenchSettings {
+    fn against(&self) -> Result<Against> {
+        let own = OwnSamples { folder: self.folder.clone(), samples: self.samples };
+        if !self.exports && (own.folder.is_some() || own.samples.is_some()) {
+            return Err(Error::new(Kind::Argument, "folder and samples are those of exports")
+                .help("say exports=True, or leave them out"));
+        }
+        if !self.exports && self.against.is_empty() && self.plot.is_some() {
+            return Err(Error::new(Kind::Argument, "a plot is of a comparison")
+                .help("say against=[...] or exports=True, or leave it out"));
+        }
+        let exports = self.exports.then_some(own);
+        Ok(Against { paths: self.against.clone(), exports, plot: self.plot.clone() })
+    }
+
+    fn settings(&self) -> Result<bench::Settings> {
+        let round = Duration::try_from_secs_f64(self.seconds).map_err(|_| {
+            Error::new(Kind::Argument, format!("a round of {} seconds", self.seconds))
+        })?;
+        Ok(bench::Settings { rounds: self.rounds, round, consumer: Duration::ZERO })
+    }
+}
+
+/// Images a second, against the bare generator and what is stored, in one run.
 #[pyfunction]
 pub(crate) fn benchmark<'py>(
     py: Python<'py>,
     dataset: &Bound<'py, Dataset>,
-    rounds: usize,
-    seconds: f64,
+    settings: BenchSettings,
     reading: Reading,
     progress: Option<Py<PyAny>>,
 ) -> PyResult<Bound<'py, PyAny>> {
     let dataset = dataset.get();
     reported(py, progress, |progress| {
-        let round = Duration::try_from_secs_f64(seconds)
-            .map_err(|_| Error::new(Kind::Argument, format!("a round of {seconds} seconds")))?;
-        let settings = bench::Settings { rounds, round, consumer: Duration::ZERO };
+        let (against, rounds) = (settings.against()?, settings.settings()?);
+        let options = dataset.spec().options();
+        let dataset = dataset.opened()?;
+        let line_up = against.open(dataset, options)?;
         let set_up = |builder| reading.set_up(builder);
+        let tell = |done: usize, total: usize| progress.tell(done as u64, total as u64);
+        let stop = progress.stop;
+        let report = bench::run(dataset, &set_up, &rounds, stop, &mut |done, of| tell(done, of))?;
+        let compare = |line_up: LineUp| {
+            let rate = report.images_per_second;
+            line_up.compare(dataset, rate, &set_up, &rounds, stop, &mut |step| match step {
+                Step::Write { done, of, .. } => progress.tell(done, of),
+                Step::Measure { done, of } => tell(done, of),
+            })
+        };
+        let comparison = line_up.map(compare).transpose()?;
+        Ok(Measured { report, comparison })
+    })
+}
+
+/// What a generator is: a path, or a recipe's table, with settings over it.
+#[pyfunction]
+pub(crate) fn inspect<'py>(
+    py: Python<'py>,
+    target: &Bound<'py, PyAny>,
+    settings: &Bound<'py, PyDict>,
+    folder: PathBuf,
+    engine: Engine,
+    output: Option<PathBuf>,
+) -> PyResult<Bound<'py, PyAny>> {
+    let options = engine.options().raise(py)?;
+    let spec = Spec::new(target, settings, folder, options)?;
+    reported(py, None, |_| {
+        let inspection = spec.inspect(output.as_deref().and_then(Path::parent))?;
+        if let Some(file) = output {
+            inspection.write(&file)?;
+        }
+        Ok(inspection)
+    })
+}
+
+/// How far a dataset's precision is from f32.
+#[pyfunction]
+pub(crate) fn inspect_precision<'py>(
+    py: Python<'py>,
+    dataset: &Bound<'py, Dataset>,
+    images: usize,
+) -> PyResult<Bound<'py, PyAny>> {
+    let dataset = dataset.get();
+    reported(py, None, |_| genset::inspect::precision(dataset.opened()?, images))
+}
+
+/// What runs where, node by node.
+#[pyfunction]
+pub(crate) fn inspect_providers<'py>(
+    py: Python<'py>,
+    dataset: &Bound<'py, Dataset>,
+) -> PyResult<Bound<'py, PyAny>> {
+    let dataset = dataset.get();
+    reported(py, None, |_| genset::inspect::placement(dataset.opened()?))
+}
+
+/// Which edits of the generator's graph pay on this machine.
+#[pyfunction]
+pub(crate) fn inspect_rewrites<'py>(
+    py: Python<'py>,
+    dataset: &Bound<'py, Dataset>,
+    seconds: f64,
+    progress: Option<Py<PyAny>>,
+) -> PyResult<Bound<'py, PyAny>> {
+    let dataset = dataset.get();
+    reported(py, progress, |progress| {
+        let budget = Duration::try_from_secs_f64(seconds)
+            .map_err(|_| Error::new(Kind::Argument, format!("a budget of {seconds} seconds")))?;
         let mut tell = |done, total| progress.tell(done as u64, total as u64);
-        bench::run(dataset.opened()?, &set_up, &settings, progress.stop, &mut tell)
+        bench::measure_rewrites(dataset.opened()?, budget, progress.stop, &mut tell)
     })
 }
 

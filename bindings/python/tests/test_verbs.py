@@ -121,3 +121,79 @@ def test_a_benchmark_says_its_ceiling(digits: genset.Dataset) -> None:
     assert report["ceiling_images_per_second"] > 0
     with pytest.raises(errors.ArgumentError):
         genset.bench(digits, rounds=0)
+
+
+def test_a_benchmark_compares_with_what_is_stored(tmp_path: Path, digits: genset.Dataset) -> None:
+    genset.export(digits, tmp_path / "shards", samples=200)
+    told: list[tuple[int, int]] = []
+    report = genset.bench(
+        digits,
+        against=[tmp_path / "shards"],
+        exports=True,
+        samples=100,
+        plot=tmp_path / "plot.svg",
+        rounds=1,
+        seconds=0.05,
+        progress=lambda *now: told.append(now),
+    )
+    names = [one["name"] for one in report["against"]]
+    assert (len(names), names[-1], report["absent"]) == (6, "shards", [])
+    assert report["live"]["ratio_to_live"] == 1
+    assert all(one["images_per_second"] > 0 for one in report["against"])
+    assert (tmp_path / "plot.svg").read_text().startswith("<svg")
+    # Rounds, samples, turns.
+    assert {total for _, total in told} >= {2, 100}
+    for wrong in ({"samples": 5}, {"folder": tmp_path}, {"plot": tmp_path / "none.svg"}):
+        with pytest.raises(errors.ArgumentError):
+            genset.bench(digits, **wrong)
+    assert not (tmp_path / "none.svg").exists()
+    with pytest.raises(errors.FileError, match="nowhere"):
+        genset.bench(digits, against=tmp_path / "nowhere")
+
+
+def test_a_generator_is_inspected(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = Path(__file__).parents[3] / "onnx/models/digits.onnx"
+    (tmp_path / "net.onnx").write_bytes(model.read_bytes())
+    recipe = tmp_path / "net.toml"
+    report = genset.inspect(tmp_path / "net.onnx", output=recipe, samples=50)
+    assert (report["error"], report["image"]["height"]) == (None, 28)
+    assert {port["name"] for port in report["inputs"]} == {"z", "y"}
+    # What was written is a recipe that runs, and so is what was returned.
+    written = genset.Dataset(recipe)
+    assert len(written) == 50
+    assert written[3].images.shape[-2:] == (28, 28)
+    again = genset.inspect(recipe, generator={"block": 16})
+    assert "block = 16" in again["recipe"]
+    # A table's paths are relative to where one is.
+    monkeypatch.chdir(tmp_path)
+    assert genset.inspect({"generator": {"model": "net.onnx"}})["error"] is None
+
+
+def test_what_is_no_generator_is_told_and_gets_no_recipe(tmp_path: Path) -> None:
+    encoder, recipe = tmp_path / "encoder.onnx", tmp_path / "encoder.toml"
+    genset.make_encoder("conv-small", encoder, channels=1)
+    report = genset.inspect(encoder)
+    assert report["recipe"] is None
+    assert report["error"]["kind"] in ("model", "recipe")
+    assert report["findings"] or report["questions"]
+    with pytest.raises((errors.ModelError, errors.RecipeError)):
+        genset.inspect(encoder, output=recipe)
+    assert not recipe.exists()
+    with pytest.raises(errors.FileError, match=r"none\.onnx"):
+        genset.inspect(tmp_path / "none.onnx")
+
+
+def test_what_runs_how_is_inspected(digits: genset.Dataset) -> None:
+    placed = genset.inspect_providers(digits)
+    assert {node["provider"] for node in placed["nodes"]} == {"cpu"}
+    assert placed["shares"][0]["nodes"] == len(placed["nodes"])
+    assert placed["fallen_back"] == []
+    told: list[tuple[int, int]] = []
+    measured = genset.inspect_rewrites(digits, seconds=0.5, progress=lambda *now: told.append(now))
+    assert told[-1][0] == told[-1][1] == len(measured["tried"]) + 1
+    assert {one["taken"] for one in measured["tried"]} <= {True, False}
+    # Which is asked for by name, and is the same dataset.
+    named = [f"{edit['rewrite']}@{edit['node']}" for edit in measured["tried"][0]["with"]]
+    assert genset.Dataset("builtin:digits", samples=SAMPLES, rewrites=named).digest == digits.digest
+    with pytest.raises(errors.ArgumentError, match="f32 itself"):
+        genset.inspect_precision(digits)

@@ -7,6 +7,7 @@
 
 mod break_even;
 mod exports;
+mod line_up;
 mod plot;
 mod report;
 mod rival;
@@ -16,8 +17,9 @@ use std::path::PathBuf;
 
 pub use break_even::{BreakEven, Costs};
 pub use exports::{Absent, Exports};
+pub use line_up::{Against, LineUp, OwnSamples, Step};
 pub use plot::plot;
-pub use report::{Comparison, Contender, Speed};
+pub use report::{Comparison, Contender, Measured, Speed};
 pub use rival::{Origin, Rival};
 
 use super::measure::Settings;

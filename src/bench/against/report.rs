@@ -8,7 +8,18 @@ use super::break_even::{BreakEven, Costs};
 use super::exports::Absent;
 use super::rival::Origin;
 use super::turn::{Runner, Turn};
-use crate::bench::report::median;
+use crate::bench::report::{Report, median};
+
+/// A stream's throughput, and where there was one, its comparison with others: one document.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Measured {
+    /// Beside its ceiling.
+    #[serde(flatten)]
+    pub report: Report,
+    /// Beside what is stored.
+    #[serde(flatten)]
+    pub comparison: Option<Comparison>,
+}
 
 /// A stream, and what it was measured against, in one process, in turn.
 #[derive(Debug, Clone, PartialEq, Serialize)]

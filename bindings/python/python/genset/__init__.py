@@ -20,7 +20,19 @@ from ._dataset import Dataset
 from ._genset import Tensor, __version__
 from ._loader import Loader
 from ._stream import Stream
-from ._verbs import bench, export, install, make_encoder, probe, train, verify
+from ._verbs import (
+    bench,
+    export,
+    inspect,
+    inspect_precision,
+    inspect_providers,
+    inspect_rewrites,
+    install,
+    make_encoder,
+    probe,
+    train,
+    verify,
+)
 from .errors import Error
 
 __all__ = [
@@ -34,6 +46,10 @@ __all__ = [
     "bench",
     "errors",
     "export",
+    "inspect",
+    "inspect_precision",
+    "inspect_providers",
+    "inspect_rewrites",
     "install",
     "make_encoder",
     "probe",

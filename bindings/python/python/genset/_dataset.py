@@ -2,36 +2,20 @@
 
 from __future__ import annotations
 
-import importlib.util
 import operator
 import os
 from collections.abc import Iterator, Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, overload
+from typing import TYPE_CHECKING, Any, overload
 
 from . import _genset
 from ._arrays import converter
 from ._batch import Batch
 from ._loader import Loader
+from ._recipe import Engine, Recipe, merged, onnxruntime, plain
 from .errors import ArgumentError
 
 if TYPE_CHECKING:
     from ._stream import Stream
-
-Recipe = str | os.PathLike[str] | dict[str, Any]
-"""A path (a recipe's TOML file, ``builtin:NAME``, shards, or images), or a recipe as a table."""
-
-
-class _Engine(NamedTuple):
-    """How a generator runs, by the names of the native part."""
-
-    provider: list[str]
-    provider_options: list[str]
-    threads: int | None
-    rewrites: str
-    ort: str | None
-    package: str | None
-    random_access: int
 
 
 class Dataset:
@@ -80,7 +64,7 @@ class Dataset:
                 raise ArgumentError("no recipe\n  help: give a path, a table, or its keys")
             recipe = {}
         if isinstance(recipe, dict):
-            recipe, keys = _merged(recipe, keys), {}
+            recipe, keys = merged(recipe, keys), {}
         else:
             recipe = os.fspath(recipe)
         providers = [provider] if isinstance(provider, str) else list(provider)
@@ -89,10 +73,10 @@ class Dataset:
         converter(format)
         self._format = format
         self._open(
-            _plain(recipe),
-            _plain(keys),
+            plain(recipe),
+            plain(keys),
             os.getcwd(),
-            _Engine(
+            Engine(
                 providers,
                 [f"{name}={value}" for name, value in options.items()],
                 threads,
@@ -103,10 +87,10 @@ class Dataset:
             ),
         )
 
-    def _open(self, recipe: Any, keys: dict[str, Any], folder: str, engine: _Engine) -> None:
+    def _open(self, recipe: Any, keys: dict[str, Any], folder: str, engine: Engine) -> None:
         self._arguments = (recipe, keys, folder, engine)
         # Where this Python has the package is found out anew in each process.
-        engine = engine._replace(package=_onnxruntime())
+        engine = engine._replace(package=onnxruntime())
         self._native = _genset.Dataset(recipe, keys, folder, engine)
 
     @property
@@ -278,35 +262,3 @@ class Dataset:
         samples = "endless" if self.is_endless else f"{len(self):,} samples"
         views = ", ".join(f"{name} {list(shape)}".strip() for name, shape in self.shapes.items())
         return f"genset.{type(self).__name__}({self.name!r}, {samples}, {views})"
-
-
-def _onnxruntime() -> str | None:
-    """The folder of the ``onnxruntime`` package, without importing it."""
-    try:
-        spec = importlib.util.find_spec("onnxruntime")
-    except (ImportError, ValueError):
-        return None
-    folders = [] if spec is None else list(spec.submodule_search_locations or [])
-    return folders[0] if folders and Path(folders[0], "capi").is_dir() else None
-
-
-def _merged(table: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
-    merged = dict(table)
-    for key, value in over.items():
-        old = merged.get(key)
-        both = isinstance(old, dict) and isinstance(value, dict)
-        merged[key] = _merged(old, value) if both else value
-    return merged
-
-
-def _plain(value: Any) -> Any:
-    """Paths as text and tuples as lists: what a recipe can hold."""
-    if isinstance(value, dict):
-        return {str(key): _plain(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_plain(item) for item in value]
-    if isinstance(value, os.PathLike):
-        return os.fspath(value)
-    if hasattr(value, "item") and getattr(value, "ndim", None) == 0:
-        return value.item()
-    return value

@@ -56,9 +56,9 @@ class Dataset:
         """
         Names of the classes, in the order of labels; empty if they have none.
         """
-    def count(self, /, batch: SupportsIndex, drop_last: bool, rank: tuple[SupportsIndex, SupportsIndex] | None, range: tuple[SupportsIndex, SupportsIndex] | None) -> tuple[int, int]:
+    def count(self, /, batch: SupportsIndex, drop_last: bool, rank: tuple[SupportsIndex, SupportsIndex] | None, part: tuple[SupportsIndex, SupportsIndex], range: tuple[SupportsIndex, SupportsIndex] | None) -> tuple[int, int]:
         """
-        Batches, and samples in all, of a whole pass of a loader, for its rank.
+        Batches, and samples in all, of a whole pass of a loader, for its part of its rank.
         """
     @property
     def digest(self, /) -> str:
@@ -180,14 +180,34 @@ class Tensor:
         The size of each dimension.
         """
 
-def benchmark(dataset: Dataset, rounds: SupportsIndex, seconds: SupportsFloat | SupportsIndex, reading: Incomplete, progress: Any | None) -> Any:
+def benchmark(dataset: Dataset, settings: Incomplete, reading: Incomplete, progress: Any | None) -> Any:
     """
-    Images a second, against the bare generator in the same run.
+    Images a second, against the bare generator and what is stored, in one run.
     """
 
 def export(dataset: Dataset, folder: str | PathLike[str], settings: Incomplete, reading: Incomplete, progress: Any | None) -> Any:
     """
     Writes samples to disk as shards.
+    """
+
+def inspect(target: Any, settings: dict, folder: str | PathLike[str], engine: Incomplete, output: str | PathLike[str] | None) -> Any:
+    """
+    What a generator is: a path, or a recipe's table, with settings over it.
+    """
+
+def inspect_precision(dataset: Dataset, images: SupportsIndex) -> Any:
+    """
+    How far a dataset's precision is from f32.
+    """
+
+def inspect_providers(dataset: Dataset) -> Any:
+    """
+    What runs where, node by node.
+    """
+
+def inspect_rewrites(dataset: Dataset, seconds: SupportsFloat | SupportsIndex, progress: Any | None) -> Any:
+    """
+    Which edits of the generator's graph pay on this machine.
     """
 
 def install(name: str) -> Path:

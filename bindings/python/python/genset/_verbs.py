@@ -7,7 +7,8 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from . import _genset
-from ._dataset import Dataset, Recipe
+from ._dataset import Dataset
+from ._recipe import Engine, Recipe, merged, onnxruntime, plain
 
 Progress = Callable[[int, int], object]
 """Is told how far the work is: so much is done, of so much. What it raises ends the work."""
@@ -67,6 +68,16 @@ class _Train(NamedTuple):
     precision: str
     step_threads: int | None
     workers: int
+
+
+class _Bench(NamedTuple):
+    rounds: int
+    seconds: float
+    against: list[str]
+    exports: bool
+    samples: int | None
+    folder: str | None
+    plot: str | None
 
 
 def _opened(dataset: Dataset | Recipe) -> Dataset:
@@ -271,19 +282,122 @@ def probe(
 def bench(
     dataset: Dataset | Recipe,
     *,
+    against: Path | Sequence[Path] = (),
+    exports: bool = False,
+    samples: int | None = None,
+    folder: Path | None = None,
+    plot: Path | None = None,
     rounds: int = 5,
     seconds: float = 2.0,
     batch: int = 256,
     workers: int | None = None,
     progress: Progress | None = None,
 ) -> dict[str, Any]:
-    """Images a second, against the bare generator in the same run.
+    """Images a second, against the bare generator and against what is stored, in the same run.
+
+    Args:
+        dataset: What is measured.
+        against: Compare with these too: shards, a folder of images, tar, IDX or NumPy files, other
+            recipes. Images of another size are brought to the dataset's.
+        exports: Compare with the dataset's own first samples, written in five formats and read back.
+        samples: How many of them. Default: what takes seconds.
+        folder: Where they are written to, to be kept and used again. Default: a temporary folder.
+        plot: Draw the comparison to this SVG file.
+        rounds: Rounds of each contender; what is reported is medians.
+        seconds: What a round takes.
+        batch, workers: As for :class:`Loader`.
+        progress: Is told rounds that are done, and all; then, of a comparison, samples that are written
+            and turns, each counted anew.
 
     Returns:
-        ``images_per_second``, ``ceiling_images_per_second``, ``efficiency``, ``limiting_stage``, …
+        ``images_per_second``, ``ceiling_images_per_second``, ``efficiency``, ``limiting_stage``, …; of a
+        comparison also ``live``, ``against`` and who is ``absent``.
     """
+    paths = [against] if isinstance(against, (str, os.PathLike)) else against
+    settings = _Bench(
+        rounds,
+        seconds,
+        [os.fspath(path) for path in paths],
+        exports,
+        samples,
+        None if folder is None else os.fspath(folder),
+        None if plot is None else os.fspath(plot),
+    )
     native = _opened(dataset)._native
-    return _genset.benchmark(native, rounds, seconds, _Reading(batch, workers), progress)
+    return _genset.benchmark(native, settings, _Reading(batch, workers), progress)
+
+
+def inspect(
+    target: Recipe,
+    *,
+    output: Path | None = None,
+    ort: Path | None = None,
+    **keys: Any,
+) -> dict[str, Any]:
+    """What a generator takes and makes, what is wrong with it, and a recipe for it.
+
+    ``genset.inspect("generator.onnx", output="generator.toml")`` is how a recipe begins. What the file
+    does not say is among the ``questions``; answer by keys: ``generator={"output": {"range": [-1, 1]}}``.
+
+    Args:
+        target: An ONNX file, a recipe's file or table, or ``"builtin:NAME"``.
+        output: Write the recipe to this file, beside the model or in a folder above it.
+        ort: As for :class:`Dataset`.
+        keys: Keys of a recipe, put over it.
+
+    Returns:
+        ``inputs``, ``outputs``, ``image``, ``parameters``, ``findings`` (each with ``severity``, ``code``,
+        ``message``, ``help``), ``questions``, and the ``recipe``, or the ``error`` for which there is none.
+
+    Raises:
+        RecipeError, ModelError: ``output`` is asked for, and there is no recipe that runs.
+    """
+    engine = Engine(ort=None if ort is None else os.fspath(ort), package=onnxruntime())
+    if isinstance(target, dict):
+        target, keys = merged(target, keys), {}
+    else:
+        target = os.fspath(target)
+    written = None if output is None else os.fspath(output)
+    return _genset.inspect(plain(target), plain(keys), os.getcwd(), engine, written)
+
+
+def inspect_precision(dataset: Dataset | Recipe, *, images: int = 1000) -> dict[str, Any]:
+    """How far images in a dataset's reduced precision are from those in f32.
+
+    Returns:
+        ``precision``, and the ``difference``: ``max``, ``mean``, ``psnr_db`` of so many ``images``, black
+        being 0 and white 1.
+    """
+    return _genset.inspect_precision(_opened(dataset)._native, images)
+
+
+def inspect_providers(dataset: Dataset | Recipe) -> dict[str, Any]:
+    """Which execution provider runs each node of the generator's graph.
+
+    Returns:
+        ``nodes``, each with its ``provider``; ``shares`` of the providers; and nodes that have
+        ``fallen_back`` to the CPU.
+    """
+    return _genset.inspect_providers(_opened(dataset)._native)
+
+
+def inspect_rewrites(
+    dataset: Dataset | Recipe, *, seconds: float = 20.0, progress: Progress | None = None
+) -> dict[str, Any]:
+    """Measures which exact edits of the generator's graph pay on this machine. Changes nothing.
+
+    ``Dataset(..., rewrites=[...])`` asks for those that do; the command ``genset tune`` stores them.
+
+    Args:
+        dataset: Whose generator.
+        seconds: What it may take.
+        progress: Is told trials that are done, and all.
+
+    Returns:
+        What was ``tried``, each with its ``gain`` and ``why`` it was taken or not; ``taken``; ``gain`` of
+        all that was.
+    """
+    return _genset.inspect_rewrites(_opened(dataset)._native, seconds, progress)
 
 
 def install(name: str = "onnxruntime") -> str:

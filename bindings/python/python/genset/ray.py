@@ -18,7 +18,8 @@ from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 from . import _verbs
-from ._dataset import Dataset, Recipe
+from ._dataset import Dataset
+from ._recipe import Recipe
 from ._verbs import Path
 from .errors import ArgumentError, FileError, MissingPackageError, StateError
 
