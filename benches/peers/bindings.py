@@ -5,8 +5,9 @@ against the same generator in a plain PyTorch dataset.
     pip install ./bindings/python
     python benches/peers/bindings.py --markdown --json bindings.json
 
-Everyone delivers batches of u8 images `[B, 2, C, H, W]` with labels, out of the same ONNX file as it was
-exported, on the CPU provider of the same ONNX Runtime, unless it says otherwise:
+Everyone delivers batches of u8 images `[B, 2, C, H, W]` with labels, out of the same ONNX file, on the CPU
+provider of the same ONNX Runtime, unless it says otherwise; genset with its defaults, so with the edits of the
+graph that go by rule, or that `genset tune` stored here:
 
 - *Rust*: genset's loader, as a Rust program takes batches from it;
 - *numpy*, *torch*: `genset.Loader` in that format, every array of every batch made;
@@ -15,8 +16,8 @@ exported, on the CPU provider of the same ONNX Runtime, unless it says otherwise
   collates, as it does those of a folder;
 - *by index*: `DataLoader(genset.torch.Dataset(...), batch_size=B, shuffle=True)`: the line that replaces
   `ImageFolder`, with all else as it was;
-- *stream, openvino*: the same on the OpenVINO provider, `genset.torch.IterableDataset(..., provider="openvino")`,
-  with the edits of the graph that go by rule; *bf16*: with `generator={"precision": "bf16"}`, which is another
+- *stream, openvino*: the same on the OpenVINO provider, `genset.torch.IterableDataset(..., provider="openvino")`;
+  *bf16*: with `generator={"precision": "bf16"}`, which is another
   dataset, as its images are not to a rounding those of f32;
 - *plain*: an `IterableDataset` that draws latents and runs the ONNX file itself, in a DataLoader.
 
@@ -94,7 +95,7 @@ def measure(generator: str, example: Path, scratch: Path, arguments: argparse.Na
         command: list[object] = [sys.executable, HERE / "bindings_worker.py", kind, "--recipe", file]
         command += ["--generator", generator, "--folder", arguments.models, "--workers", workers]
         if kind == RUST:
-            command = [example, file, "--provider", "cpu", "--rewrites", "none", "--batch", batch]
+            command = [example, file, "--provider", "cpu", "--batch", batch]
             command += ["--workers", len(cores), "--threads", 1]
         process = Process(command, cores, scratch / f"{kind}.log".replace(" ", "-"), {})
         process.answer()

@@ -46,7 +46,7 @@ def of_loader(form: str) -> Callable[[argparse.Namespace], Iterator[int]]:
         import genset
 
         size = GENERATORS[arguments.generator].batch
-        dataset = genset.Dataset(arguments.recipe, samples="endless", rewrites="none", provider="cpu")
+        dataset = genset.Dataset(arguments.recipe, samples="endless", provider="cpu")
         cores = len(os.sched_getaffinity(0))
         for batch in dataset.loader(batch=size, workers=cores, format=form):
             images, _, _ = batch.images, batch.labels, batch.index
@@ -64,7 +64,7 @@ def of_data_loader(kind: str) -> Callable[[argparse.Namespace], Iterator[int]]:
 
         size, workers = GENERATORS[arguments.generator].batch, arguments.workers
         more: dict[str, Any] = {"num_workers": workers, "drop_last": True}
-        options: dict[str, Any] = {"rewrites": "none", "provider": "cpu"}
+        options: dict[str, Any] = {"provider": "cpu"}
         if kind.startswith("stream, openvino"):
             options = {"provider": "openvino"}
         if kind.endswith("bf16"):

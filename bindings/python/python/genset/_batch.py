@@ -29,7 +29,7 @@ class Batch:
     def images(self) -> Any:
         """``[B, V, C, H, W]``, or ``[B, V, H, W, C]`` if the recipe delivers that layout.
 
-        Where a recipe has several groups of views, those of the first; see :attr:`groups`.
+        Where a recipe has several groups of views, those of the first; see ``groups``.
         """
         return next(iter(self.groups.values()))
 

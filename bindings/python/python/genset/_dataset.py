@@ -23,7 +23,7 @@ class Dataset:
 
     ``dataset[5]``, ``dataset[10:20]`` and ``dataset[[3, 1, 4]]`` are batches: the same bytes that any
     loader delivers at those indices. ``for sample in dataset`` gives every sample as a batch of one;
-    :meth:`loader` is faster.
+    ``loader`` is faster.
 
     Args:
         recipe: A recipe's file, ``"builtin:digits"``, ``"builtin:fashion"``, a folder of shards, real
@@ -201,7 +201,7 @@ class Dataset:
         return self._native.plan(self._place(operator.index(index)), epoch)
 
     def loader(self, **settings: Any) -> Loader:
-        """A :class:`Loader` over it: batches made ahead, in order."""
+        """A ``Loader`` over it: batches made ahead, in order."""
         return Loader(self, **settings)
 
     def stream(self) -> Stream:

@@ -27,9 +27,9 @@ class Stream:
     """Samples of a dataset, each a ``dict``: ``index``, ``images`` (or the name of each group of views),
     ``label`` where there are classes.
 
-    Nothing is made before it is iterated; each method gives another stream. :meth:`take`, :meth:`skip`,
-    :meth:`shard` and :meth:`select` choose indices, which costs nothing, as long as they come before
-    :meth:`map` and :meth:`filter`; after those they count what is left.
+    Nothing is made before it is iterated; each method gives another stream. ``take``, ``skip``,
+    ``shard`` and ``select`` choose indices, which costs nothing, as long as they come before
+    ``map`` and ``filter``; after those they count what is left.
     """
 
     def __init__(self, dataset: Dataset) -> None:
@@ -101,7 +101,7 @@ class Stream:
         return self._then(_Filter(keep))
 
     def with_format(self, format: str) -> Stream:
-        """The same samples, with arrays of another kind: see :class:`genset.Dataset`."""
+        """The same samples, with arrays of another kind: see ``genset.Dataset``."""
         return self._with(_dataset=self._dataset.with_format(format))
 
     def __len__(self) -> int:

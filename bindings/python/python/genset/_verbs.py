@@ -121,7 +121,7 @@ def export(
         parameters: Write what was drawn for every view too.
         rows: Write what views are made from, so that views are drawn anew whenever shards are read.
         rank: ``(rank, world_size)``. Default: from torchrun's environment.
-        batch, workers: As for :class:`Loader`.
+        batch, workers: As for ``Loader``.
         progress: Is told samples that are done, and all.
 
     Returns:
@@ -146,7 +146,7 @@ def verify(
     """Checks a folder of shards: every hash, every index once, images decode.
 
     Args:
-        folder: What :func:`export` wrote.
+        folder: What ``export`` wrote.
         regenerate: So many samples are made anew and compared.
         dataset: What they are made by. Default: what the shards say, for generators that ship with genset.
         seed: Chooses them.
@@ -305,7 +305,7 @@ def bench(
         plot: Draw the comparison to this SVG file.
         rounds: Rounds of each contender; what is reported is medians.
         seconds: What a round takes.
-        batch, workers: As for :class:`Loader`.
+        batch, workers: As for ``Loader``.
         progress: Is told rounds that are done, and all; then, of a comparison, samples that are written
             and turns, each counted anew.
 
@@ -342,7 +342,7 @@ def inspect(
     Args:
         target: An ONNX file, a recipe's file or table, or ``"builtin:NAME"``.
         output: Write the recipe to this file, beside the model or in a folder above it.
-        ort: As for :class:`Dataset`.
+        ort: As for ``Dataset``.
         keys: Keys of a recipe, put over it.
 
     Returns:

@@ -1,6 +1,6 @@
 """What genset raises.
 
-Every exception is an :class:`Error`, and where Python has a class for such a thing, of that class too: a
+Every exception is an ``Error``, and where Python has a class for such a thing, of that class too: a
 wrong key in a recipe is a ``ValueError``, a missing file an ``OSError``. Ctrl-C is ``KeyboardInterrupt``.
 """
 

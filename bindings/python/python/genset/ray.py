@@ -1,6 +1,6 @@
 """Datasets on a Ray cluster: read as ``ray.data``, and exported by many machines.
 
-:func:`read` gives a ``ray.data.Dataset`` whose read tasks generate; :func:`export` writes shards with Ray
+``read`` gives a ``ray.data.Dataset`` whose read tasks generate; ``export`` writes shards with Ray
 tasks as ranks. Both give the same bytes as one process, however often a worker dies on the way: what is
 in a sample, or a shard, depends on the recipe alone, so a task that Ray starts again makes the same.
 
@@ -71,7 +71,7 @@ def read(
         samples: How many. Default: all from there on, which an endless dataset has not.
         epoch: The pass that views are drawn for.
         parallelism: Read tasks, at most. Default: Ray decides.
-        loader: Settings of :class:`genset.Loader`: ``{"latents": True}``, ``{"batch": 64}``. Tasks begin at
+        loader: Settings of ``genset.Loader``: ``{"latents": True}``, ``{"batch": 64}``. Tasks begin at
             multiples of the batch; one that is a multiple of the recipe's ``generator.block`` saves making
             blocks twice there. ``workers`` are as many as the task has CPUs, unless set. Memory is bounded
             by these settings and by Ray's ``target_max_block_size``, whatever the number of samples.
@@ -109,7 +109,7 @@ def export(
     options: dict[str, Any] | None = None,
     **settings: Any,
 ) -> dict[str, Any]:
-    """Writes samples to disk as :func:`genset.export` does, by Ray tasks that are ranks of one export.
+    """Writes samples to disk as ``genset.export`` does, by Ray tasks that are ranks of one export.
 
     The folder is the same, byte by byte, ``manifest.json`` included, as one that a single machine made, if
     all nodes have processors (or GPUs) of one family and the same versions. When a worker or its node
@@ -127,10 +127,10 @@ def export(
         num_gpus: GPUs of a task.
         max_retries: How often Ray starts a rank again whose worker has died; -1 for ever.
         options: Other options of a Ray task: ``{"resources": …, "runtime_env": …}``.
-        settings: As for :func:`genset.export`: ``format``, ``samples``, ``shard_bytes``, …
+        settings: As for ``genset.export``: ``format``, ``samples``, ``shard_bytes``, …
 
     Returns:
-        As :func:`genset.export`, of all ranks together, and ``tasks``. ``shards`` are those made by the
+        As ``genset.export``, of all ranks together, and ``tasks``. ``shards`` are those made by the
         attempts that came to their end; what a killed one left whole counts as ``resumed``.
 
     Raises:

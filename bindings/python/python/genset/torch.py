@@ -1,7 +1,7 @@
 """Datasets for PyTorch's ``DataLoader``.
 
-:class:`Dataset` replaces ``ImageFolder(...)`` in one line: any sampler, shuffled or not, any number of
-workers. :class:`IterableDataset` is the faster one: it streams. Both take what :class:`genset.Dataset`
+``Dataset`` replaces ``ImageFolder(...)`` in one line: any sampler, shuffled or not, any number of
+workers. ``IterableDataset`` is the faster one: it streams. Both take what ``genset.Dataset``
 takes, deliver every sample once a pass, and draw views anew for each pass.
 
 Generated samples are in random order as they are: ``shuffle=True`` gains nothing.
@@ -35,7 +35,7 @@ class _OfRecipe:
 
     @property
     def dataset(self) -> _Dataset:
-        """The :class:`genset.Dataset` behind it."""
+        """The ``genset.Dataset`` behind it."""
         return self._dataset
 
     @property
@@ -96,10 +96,10 @@ class Dataset(_OfRecipe, data.Dataset[tuple[Any, Any]]):
     ``output={"dtype": "f32"}`` gives floats in ``[0, 1]``. ``label`` is -1 where there is no class.
 
     The n-th time that an index is asked for, by whatever worker, it has the views of epoch n, as a folder's
-    images are augmented anew each time; :meth:`set_epoch` fixes the epoch instead.
+    images are augmented anew each time; ``set_epoch`` fixes the epoch instead.
 
     Args:
-        recipe: As for :class:`genset.Dataset`, with its options and a recipe's keys.
+        recipe: As for ``genset.Dataset``, with its options and a recipe's keys.
         transform: Applied to each view.
         target_transform: Applied to the label.
         random_access: Bytes of images that are kept of blocks that were made. A sample is made with its
@@ -176,7 +176,7 @@ class Dataset(_OfRecipe, data.Dataset[tuple[Any, Any]]):
 class IterableDataset(_OfRecipe, data.IterableDataset[tuple[Any, Any]]):
     """A stream, shared out among ranks and workers: every sample once a pass.
 
-    Without ``batch_size`` it gives samples, as :class:`Dataset` does, for ``DataLoader(dataset,
+    Without ``batch_size`` it gives samples, as ``Dataset`` does, for ``DataLoader(dataset,
     batch_size=256)``. With it, whole batches, which need not be collated: ``DataLoader(dataset,
     batch_size=None)``, or no ``DataLoader`` at all: its threads work ahead as they are. Those are
     ``(images, labels)`` with ``images`` ``[B, C, H, W]`` for one view, or a tuple of such, one a view, all
@@ -186,10 +186,10 @@ class IterableDataset(_OfRecipe, data.IterableDataset[tuple[Any, Any]]):
     environment. It has ``state_dict`` and ``load_state_dict`` for torchdata's ``StatefulDataLoader``.
 
     Args:
-        recipe: As for :class:`genset.Dataset`, with its options and a recipe's keys.
+        recipe: As for ``genset.Dataset``, with its options and a recipe's keys.
         batch_size: Samples a batch; ``None`` for samples.
         rank: ``(rank, world_size)``.
-        loader: Settings of :class:`genset.Loader`: ``{"workers": 4, "prefetch": 8}``. Ranks that must go in
+        loader: Settings of ``genset.Loader``: ``{"workers": 4, "prefetch": 8}``. Ranks that must go in
             step, as those of DistributedDataParallel, want ``{"drop_last": True}``: else the last step may
             have a batch for some of them only.
     """
