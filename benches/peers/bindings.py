@@ -17,8 +17,8 @@ graph that go by rule, or that `genset tune` stored here:
 - *by index*: `DataLoader(genset.torch.Dataset(...), batch_size=B, shuffle=True)`: the line that replaces
   `ImageFolder`, with all else as it was;
 - *stream, openvino*: the same on the OpenVINO provider, `genset.torch.IterableDataset(..., provider="openvino")`;
-  *bf16*: with `generator={"precision": "bf16"}`, which is another
-  dataset, as its images are not to a rounding those of f32;
+  *bf16*: with `generator={"precision": "bf16"}`, which is another dataset, as its images are not to a rounding
+  those of f32;
 - *plain*: an `IterableDataset` that draws latents and runs the ONNX file itself, in a DataLoader.
 
 Those with a DataLoader are tried without workers and with one a core, for `--trial` seconds each, and the

@@ -36,27 +36,25 @@ pub(super) fn run(
     let set_up = |builder: LoaderBuilder| args.loader.set_up(builder);
     let rate = report.images_per_second;
     // One after the other: what is written, then turns.
-    let mut bar: Option<(bool, ProgressBar)> = None;
+    let mut bar: Option<(&str, ProgressBar)> = None;
+    let clear = |bar: Option<(&str, ProgressBar)>| {
+        bar.iter().for_each(|(_, bar)| bar.finish_and_clear());
+    };
     let compared = line_up.compare(dataset, rate, &set_up, settings, stop, &mut |step| {
-        let (writes, unit, done, of) = match step {
-            Step::Write { done, of, .. } => (true, "samples", done, of),
-            Step::Measure { done, of } => (false, "turns", done as u64, of as u64),
+        let (unit, done, of) = match step {
+            Step::Write { done, of, .. } => ("samples", done, of),
+            Step::Measure { done, of } => ("turns", done, of),
         };
-        let (_, bar) = match bar.take_if(|(wrote, _)| *wrote != writes) {
-            Some((_, old)) => {
-                old.finish_and_clear();
-                bar.insert((writes, progress(of, unit)))
-            }
-            None => bar.get_or_insert_with(|| (writes, progress(of, unit))),
-        };
+        if bar.as_ref().is_some_and(|(shown, _)| *shown != unit) {
+            clear(bar.take());
+        }
+        let (_, bar) = bar.get_or_insert_with(|| (unit, progress(of, unit)));
         bar.set_position(done);
         if let Step::Write { name, .. } = step {
             bar.set_message(format!("writing {name}"));
         }
     });
-    if let Some((_, bar)) = bar {
-        bar.finish_and_clear();
-    }
+    clear(bar);
     compared
 }
 

@@ -59,17 +59,16 @@ pub(super) fn run(args: &InspectArgs, json: bool) -> Result<ExitCode> {
     if args.providers {
         return done(inspect_providers::run(target, options(), json));
     }
-    let folder = args.output.as_ref().and_then(|path| path.parent());
-    let search = engine.options().search;
-    let inspection = Inspection::of_path(target, folder, &engine.settings, &search)?;
+    let (output, search) = (args.output.as_deref(), engine.options().search);
+    let inspection = Inspection::of_path(target, output, &engine.settings, &search)?;
     let failure = inspection.failure();
-    if let (Some(path), None) = (&args.output, &failure) {
+    if let (Some(path), None) = (output, &failure) {
         inspection.write(path)?;
     }
     if json {
         print_json(&inspection)?;
     } else {
-        print(&text(&inspection, args.output.as_deref()))?;
+        print(&text(&inspection, output))?;
     }
     // Not returned as an error: the document above holds it already.
     Ok(failure.map_or(ExitCode::SUCCESS, |error| say(&error)))

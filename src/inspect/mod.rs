@@ -43,16 +43,16 @@ pub struct Inspection {
 
 impl Inspection {
     /// Inspects what is at a path: an ONNX file, a recipe, or `builtin:NAME`. `settings` are put
-    /// over the recipe, as answers to questions. A recipe for an ONNX file is relative to `folder`,
-    /// or to the file's own.
+    /// over the recipe, as answers to questions. A recipe for an ONNX file is meant for `output`, or
+    /// to lie beside the file.
     ///
     /// # Errors
     /// Those of reading the files, of [`Runtime::open`] and of running the generator;
-    /// [`Kind::Argument`] if the model is not in or below `folder`. What is wrong with the generator
+    /// [`Kind::Argument`] if the model is not in or below the folder of `output`. What is wrong with the generator
     /// is no error here: [`Inspection::failure`] says it.
     pub fn of_path(
         target: &Path,
-        folder: Option<&Path>,
+        output: Option<&Path>,
         settings: &[String],
         search: &Search,
     ) -> Result<Self> {
@@ -62,7 +62,7 @@ impl Inspection {
             return Self::of_recipe(read_recipe(target, settings)?, search);
         }
         let model = Model::read(target)?;
-        let (folder, relative) = place(target, folder)?;
+        let (folder, relative) = place(target, output)?;
         let text = format!("[generator]\nmodel = {}\n", toml_edit::Value::from(relative));
         let stem = target.file_stem().unwrap_or_default().to_string_lossy();
         let recipe = Recipe::parse_with(&text, "--set", &stem, &folder, settings)?;
@@ -81,11 +81,11 @@ impl Inspection {
     fn new(recipe: Recipe, model: Model, search: &Search) -> Result<Self> {
         let mut proposal = infer::propose(recipe, &model)?;
         let findings = doctor::read_only(&model, &proposal.recipe);
-        if doctor::hopeless(&findings).is_some() {
+        let hopeless = doctor::hopeless(&findings).is_some();
+        if hopeless {
             proposal.questions.clear();
-            return Ok(Self { model, proposal, contract: None, diagnosis: None, findings });
         }
-        if !proposal.questions.is_empty() {
+        if hopeless || !proposal.questions.is_empty() {
             return Ok(Self { model, proposal, contract: None, diagnosis: None, findings });
         }
         let runtime = Runtime::open(search)?;
@@ -184,9 +184,8 @@ fn port(info: &ValueInfo) -> Value {
 
 /// The folder of the recipe, and the model's path from there. A recipe cannot name a model outside
 /// its folder.
-fn place(model: &Path, folder: Option<&Path>) -> Result<(PathBuf, String)> {
-    let folder = folder.or_else(|| model.parent());
-    let folder = match folder {
+fn place(model: &Path, output: Option<&Path>) -> Result<(PathBuf, String)> {
+    let folder = match output.unwrap_or(model).parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder.to_path_buf(),
         _ => PathBuf::from("."),
     };

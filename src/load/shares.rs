@@ -37,7 +37,6 @@ pub(super) struct Step {
 
 impl Share {
     pub fn new(rank: u64, world: u64, batch: u64, drop_last: bool) -> Result<Self> {
-        let wrong = |message: String| Err(Error::new(Kind::Argument, message));
         if batch == 0 {
             return wrong("a batch must have at least one sample".into());
         }
@@ -52,7 +51,6 @@ impl Share {
 
     /// One of several processes that load for the rank.
     pub fn lane(self, lane: u64, lanes: u64) -> Result<Self> {
-        let wrong = |message: String| Err(Error::new(Kind::Argument, message));
         if lane >= lanes {
             return wrong(format!("part {lane} is not one of {lanes} (parts start at 0)"));
         }
@@ -79,38 +77,35 @@ impl Share {
     /// What this rank has of the step that begins at `next`, and where the step ends.
     fn part(self, next: u64, end: u64) -> Option<(Range<u64>, u64)> {
         let left = end.saturating_sub(next);
-        let (round, whole) = (self.world * self.batch, self.step());
+        let round = self.world * self.batch;
         // Full batches a rank, of which each lane has at most one.
-        let full = if left >= whole { self.lanes } else { left / round };
-        if left >= whole || self.drop_last {
+        let full = (left / round).min(self.lanes);
+        if full == self.lanes || self.drop_last {
             let own = full * self.batch;
             let first = next + self.rank * own;
             return (full > 0).then_some((first..first + own, next + full * round));
         }
         // `left` is less than 2^40 and `world` too.
-        let part = |rank: u64| {
+        let cut = |rank: u64| {
             let before = u128::from(left) * u128::from(rank) / u128::from(self.world);
             next + u64::try_from(before).unwrap_or(left)
         };
-        Some((part(self.rank)..part(self.rank + 1), end))
+        Some((cut(self.rank)..cut(self.rank + 1), end))
     }
 
-    /// Samples of a step of the whole world.
-    fn step(self) -> u64 {
-        self.world * self.lanes * self.batch
-    }
-}
-
-impl Share {
     /// How many batches [`Share::steps`] gives, and samples in all.
     pub fn count(self, from: u64, end: u64) -> (u64, u64) {
-        let whole = self.step();
+        let whole = self.world * self.lanes * self.batch;
         let left = end.saturating_sub(from);
         let rest = self.steps(end - left % whole, end).next().map(|step| step.range);
         let steps = left / whole;
         let last = rest.as_ref().map_or(0, |range| range.end - range.start);
         (steps + u64::from(rest.is_some()), steps * self.batch + last)
     }
+}
+
+fn wrong<T>(message: String) -> Result<T> {
+    Err(Error::new(Kind::Argument, message))
 }
 
 /// The same samples over and over.

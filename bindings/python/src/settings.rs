@@ -59,14 +59,14 @@ impl Spec {
         }
     }
 
-    /// What the generator is; a recipe for an ONNX file is relative to `folder`.
-    pub(crate) fn inspect(&self, folder: Option<&Path>) -> Result<Inspection> {
+    /// What the generator is; a recipe for it is meant for `output`.
+    pub(crate) fn inspect(&self, output: Option<&Path>) -> Result<Inspection> {
         let Options { settings, search, .. } = &self.options;
         match &self.recipe {
-            Recipe::Path(path) => Inspection::of_path(path, folder, settings, search),
-            Recipe::Text(text, place) => {
+            Recipe::Path(path) => Inspection::of_path(path, output, settings, search),
+            Recipe::Text(text, folder) => {
                 let recipe =
-                    genset::recipe::Recipe::parse_with(text, UNNAMED, UNNAMED, place, settings)?;
+                    genset::recipe::Recipe::parse_with(text, UNNAMED, UNNAMED, folder, settings)?;
                 Inspection::of_recipe(recipe, search)
             }
         }

@@ -1,6 +1,6 @@
 //! What the command's verbs do, for Python: each works without the interpreter's lock and ends on Ctrl-C.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -372,11 +372,15 @@ impl BenchSettings {
     }
 
     fn settings(&self) -> Result<bench::Settings> {
-        let round = Duration::try_from_secs_f64(self.seconds).map_err(|_| {
-            Error::new(Kind::Argument, format!("a round of {} seconds", self.seconds))
-        })?;
+        let round = duration("a round", self.seconds)?;
         Ok(bench::Settings { rounds: self.rounds, round, consumer: Duration::ZERO })
     }
+}
+
+/// How long `what` takes.
+fn duration(what: &str, seconds: f64) -> Result<Duration> {
+    Duration::try_from_secs_f64(seconds)
+        .map_err(|_| Error::new(Kind::Argument, format!("{what} of {seconds} seconds")))
 }
 
 /// Images a second, against the bare generator and what is stored, in one run.
@@ -395,14 +399,15 @@ pub(crate) fn benchmark<'py>(
         let dataset = dataset.opened()?;
         let line_up = against.open(dataset, options)?;
         let set_up = |builder| reading.set_up(builder);
-        let tell = |done: usize, total: usize| progress.tell(done as u64, total as u64);
         let stop = progress.stop;
-        let report = bench::run(dataset, &set_up, &rounds, stop, &mut |done, of| tell(done, of))?;
+        let mut tell = |done, total| progress.tell(done as u64, total as u64);
+        let report = bench::run(dataset, &set_up, &rounds, stop, &mut tell)?;
         let compare = |line_up: LineUp| {
             let rate = report.images_per_second;
             line_up.compare(dataset, rate, &set_up, &rounds, stop, &mut |step| match step {
-                Step::Write { done, of, .. } => progress.tell(done, of),
-                Step::Measure { done, of } => tell(done, of),
+                Step::Write { done, of, .. } | Step::Measure { done, of } => {
+                    progress.tell(done, of)
+                }
             })
         };
         let comparison = line_up.map(compare).transpose()?;
@@ -423,7 +428,7 @@ pub(crate) fn inspect<'py>(
     let options = engine.options().raise(py)?;
     let spec = Spec::new(target, settings, folder, options)?;
     reported(py, None, |_| {
-        let inspection = spec.inspect(output.as_deref().and_then(Path::parent))?;
+        let inspection = spec.inspect(output.as_deref())?;
         if let Some(file) = output {
             inspection.write(&file)?;
         }
@@ -462,8 +467,7 @@ pub(crate) fn inspect_rewrites<'py>(
 ) -> PyResult<Bound<'py, PyAny>> {
     let dataset = dataset.get();
     reported(py, progress, |progress| {
-        let budget = Duration::try_from_secs_f64(seconds)
-            .map_err(|_| Error::new(Kind::Argument, format!("a budget of {seconds} seconds")))?;
+        let budget = duration("a budget", seconds)?;
         let mut tell = |done, total| progress.tell(done as u64, total as u64);
         bench::measure_rewrites(dataset.opened()?, budget, progress.stop, &mut tell)
     })

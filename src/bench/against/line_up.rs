@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use tempfile::TempDir;
 
@@ -50,9 +50,9 @@ pub enum Step<'a> {
     /// Contenders have their turns.
     Measure {
         /// So many turns are over.
-        done: usize,
+        done: u64,
         /// Of so many.
-        of: usize,
+        of: u64,
     },
 }
 
@@ -127,7 +127,7 @@ impl LineUp {
             absent = missing;
         }
         let compared = compare(dataset, &self.rivals, set_up, settings, stop, &mut |done, of| {
-            progress(Step::Measure { done, of });
+            progress(Step::Measure { done: done as u64, of: of as u64 });
         })?;
         let comparison = Comparison { absent, ..compared };
         if let Some(mut file) = self.plot {
@@ -144,7 +144,6 @@ impl LineUp {
 fn new_folder() -> Result<TempDir> {
     let folder = tempfile::Builder::new().prefix("genset-bench-").tempdir();
     folder.map_err(|error| {
-        let place: &Path = &std::env::temp_dir();
-        Error::io(place, "write to", error).help("name another one: --folder DIR")
+        Error::io(&std::env::temp_dir(), "write to", error).help("name another one: --folder DIR")
     })
 }

@@ -11,7 +11,7 @@ from . import _genset
 from ._arrays import converter
 from ._batch import Batch
 from ._loader import Loader
-from ._recipe import Engine, Recipe, merged, onnxruntime, plain
+from ._recipe import Engine, Recipe, native, onnxruntime
 from .errors import ArgumentError
 
 if TYPE_CHECKING:
@@ -63,18 +63,13 @@ class Dataset:
             if not keys:
                 raise ArgumentError("no recipe\n  help: give a path, a table, or its keys")
             recipe = {}
-        if isinstance(recipe, dict):
-            recipe, keys = merged(recipe, keys), {}
-        else:
-            recipe = os.fspath(recipe)
         providers = [provider] if isinstance(provider, str) else list(provider)
         options = {name: str(value) for name, value in (provider_options or {}).items()}
         edits = rewrites if isinstance(rewrites, str) else ",".join(rewrites)
         converter(format)
         self._format = format
         self._open(
-            plain(recipe),
-            plain(keys),
+            *native(recipe, keys),
             os.getcwd(),
             Engine(
                 providers,

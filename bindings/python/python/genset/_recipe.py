@@ -34,22 +34,29 @@ def onnxruntime() -> str | None:
     return folders[0] if folders and Path(folders[0], "capi").is_dir() else None
 
 
-def merged(table: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
+def native(recipe: Recipe, keys: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
+    """A path and the keys over it, or a table in which they are already."""
+    if isinstance(recipe, dict):
+        return _plain(_merged(recipe, keys)), {}
+    return os.fspath(recipe), _plain(keys)
+
+
+def _merged(table: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
     """A recipe's table with another put over it: tables are merged, other values replaced."""
     both = dict(table)
     for key, value in over.items():
         old = both.get(key)
         nested = isinstance(old, dict) and isinstance(value, dict)
-        both[key] = merged(old, value) if nested else value
+        both[key] = _merged(old, value) if nested else value
     return both
 
 
-def plain(value: Any) -> Any:
+def _plain(value: Any) -> Any:
     """Paths as text and tuples as lists: what a recipe can hold."""
     if isinstance(value, dict):
-        return {str(key): plain(item) for key, item in value.items()}
+        return {str(key): _plain(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
-        return [plain(item) for item in value]
+        return [_plain(item) for item in value]
     if isinstance(value, os.PathLike):
         return os.fspath(value)
     if hasattr(value, "item") and getattr(value, "ndim", None) == 0:

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from . import _genset
 from ._dataset import Dataset
-from ._recipe import Engine, Recipe, merged, onnxruntime, plain
+from ._recipe import Engine, Recipe, native, onnxruntime
 
 Progress = Callable[[int, int], object]
 """Is told how far the work is: so much is done, of so much. What it raises ends the work."""
@@ -73,11 +73,11 @@ class _Train(NamedTuple):
 class _Bench(NamedTuple):
     rounds: int
     seconds: float
-    against: list[str]
+    against: list[Path]
     exports: bool
     samples: int | None
-    folder: str | None
-    plot: str | None
+    folder: Path | None
+    plot: Path | None
 
 
 def _opened(dataset: Dataset | Recipe) -> Dataset:
@@ -314,15 +314,7 @@ def bench(
         comparison also ``live``, ``against`` and who is ``absent``.
     """
     paths = [against] if isinstance(against, (str, os.PathLike)) else against
-    settings = _Bench(
-        rounds,
-        seconds,
-        [os.fspath(path) for path in paths],
-        exports,
-        samples,
-        None if folder is None else os.fspath(folder),
-        None if plot is None else os.fspath(plot),
-    )
+    settings = _Bench(rounds, seconds, list(paths), exports, samples, folder, plot)
     native = _opened(dataset)._native
     return _genset.benchmark(native, settings, _Reading(batch, workers), progress)
 
@@ -353,12 +345,7 @@ def inspect(
         RecipeError, ModelError: ``output`` is asked for, and there is no recipe that runs.
     """
     engine = Engine(ort=None if ort is None else os.fspath(ort), package=onnxruntime())
-    if isinstance(target, dict):
-        target, keys = merged(target, keys), {}
-    else:
-        target = os.fspath(target)
-    written = None if output is None else os.fspath(output)
-    return _genset.inspect(plain(target), plain(keys), os.getcwd(), engine, written)
+    return _genset.inspect(*native(target, keys), os.getcwd(), engine, output)
 
 
 def inspect_precision(dataset: Dataset | Recipe, *, images: int = 1000) -> dict[str, Any]:

@@ -240,23 +240,20 @@ class IterableDataset(_OfRecipe, data.IterableDataset[tuple[Any, Any]]):
         """Samples, or batches, of this rank, however many workers share them."""
         if self._dataset.is_endless:
             raise TypeError("an endless dataset has no length\n  help: give it one: samples=60_000")
-        batch, drop_last = self._loader_settings()["batch"], self._settings.get("drop_last", False)
-        samples = self._settings.get("range")
-        whole = (0, 1)
+        own, whole = {"drop_last": False, "range": None, **self._loader_settings()}, (0, 1)
         batches, samples = self._dataset._native.count(
-            batch, drop_last, self._of_world(), whole, samples
+            own["batch"], own["drop_last"], self._of_world(), whole, own["range"]
         )
         return samples if self._batch_size is None else batches
 
     def __iter__(self) -> Iterator[tuple[Any, Any]]:
         worker = data.get_worker_info()
         number, workers = (0, 1) if worker is None else (worker.id, worker.num_workers)
-        rank, world = self._of_world()
         settings = self._loader_settings()
         if workers > 1:
             settings.setdefault("workers", max(1, (os.cpu_count() or 1) // workers))
         part = number, workers
-        with self._dataset.loader(rank=(rank, world), part=part, **settings) as loader:
+        with self._dataset.loader(rank=self._of_world(), part=part, **settings) as loader:
             before, skip = self._begin(loader, number)
             for batch in loader:
                 after = loader.state_dict()
