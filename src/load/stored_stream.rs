@@ -37,6 +37,12 @@ impl Stream {
         let deliveries = deliveries(&recipe.output, image, &self.pixels)?;
         let samples = store.samples();
         let mixture = Mixture::new(recipe, mix, samples.end - samples.start)?;
+        if let Some(index) = recipe.exclude.iter().find(|index| mixture.real(**index).is_some()) {
+            let message = format!("sample {index} is a stored image, which cannot be drawn anew");
+            return Err(Error::new(Kind::Recipe, message)
+                .at("exclude")
+                .help("leave it out of the list, or take its image out of the folder"));
+        }
         self.stored = Some(Stored {
             store,
             form: StoredForm::Rows(deliveries),

@@ -99,6 +99,9 @@ fn text(recipe: &Recipe) -> String {
     );
     text.push_str(&recipe.views.canonical());
     deliver(&recipe.output, &mut text);
+    if !recipe.exclude.is_empty() {
+        let _ = writeln!(text, "exclude {:?}", recipe.exclude);
+    }
     if let Some(cache) = &recipe.cache {
         text.push_str(&cache.canonical(generator.block));
     }
@@ -163,6 +166,14 @@ mod tests {
         ] {
             assert_ne!(base, digest_of(&format!("{BASE}{more}"), b"m"), "{more}");
         }
+    }
+
+    #[test]
+    fn what_is_excluded_is_identity_and_the_order_of_the_list_is_not() {
+        let with = |list: &str| digest_of(&format!("exclude = {list}\n{BASE}"), b"m");
+        assert_eq!(with("[]"), digest_of(BASE, b"m"));
+        assert_eq!(with("[5, 3, 5]"), with("[5, 5, 3]"));
+        assert!(with("[5, 3]") != with("[5, 5, 3]") && with("[3]") != with("[]"));
     }
 
     #[test]

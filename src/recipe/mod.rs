@@ -56,6 +56,8 @@ pub const MAX_BLOCK: u32 = 65_536;
 pub const MAX_CLASSES: u32 = 1 << 24;
 /// Samples are numbered from 0 up to this (exclusive), so that every index fits an `i64` label file.
 pub const MAX_SAMPLES: u64 = 1 << 63;
+/// Samples that a recipe may exclude.
+pub const MAX_EXCLUDED: usize = 1 << 20;
 /// What a recipe names instead of a path to use a generator that ships with genset.
 pub const BUILTIN_PREFIX: &str = "builtin:";
 
@@ -74,6 +76,9 @@ pub struct Recipe {
     pub views: Views,
     /// What is delivered.
     pub output: Output,
+    /// Generated samples whose latents and noise are drawn anew, in rising order: once for each time
+    /// that one is named. Labels stay.
+    pub exclude: Vec<u64>,
     /// How often each generated sample is delivered; `None`: once.
     pub cache: Option<Cache>,
     /// Stored images among the generated ones; `None`: none.

@@ -7,9 +7,9 @@ use toml_edit::Document;
 use super::inputs::inputs;
 use super::read::{Field, Source, Table};
 use super::{
-    BUILTIN_PREFIX, Dtype, Generator, GeneratorOutput, ImageLayout, Layout, MAX_BLOCK, MAX_SAMPLES,
-    ModelRef, Normalise, Output, PixelKind, Precision, Recipe, Role, Samples, Views, cache, inside,
-    source, views,
+    BUILTIN_PREFIX, Dtype, Generator, GeneratorOutput, ImageLayout, Layout, MAX_BLOCK,
+    MAX_EXCLUDED, MAX_SAMPLES, ModelRef, Normalise, Output, PixelKind, Precision, Recipe, Role,
+    Samples, Views, cache, inside, source, views,
 };
 use crate::error::Result;
 
@@ -59,6 +59,7 @@ pub(super) fn generated(root: Table<'_>, called: &str, folder: &Path) -> Result<
             Some(field) => output(field.table()?)?,
             None => Output::default(),
         },
+        exclude: root.get("exclude").map_or(Ok(Vec::new()), |field| excluded(&field))?,
         cache: None,
         mix: None,
         folder: folder.to_path_buf(),
@@ -129,6 +130,20 @@ pub(super) fn document<'a>(source: &Source<'a>) -> Result<Document<&'a str>> {
         let message = error.message().trim_end_matches('.').replace('\n', ", ");
         source.error(error.span(), format!("not valid TOML: {message}"))
     })
+}
+
+/// Samples in any order, any of them several times.
+fn excluded(field: &Field<'_>) -> Result<Vec<u64>> {
+    let items = field.items()?;
+    if items.len() > MAX_EXCLUDED {
+        return Err(
+            field.error(format!("names {} samples, and at most {MAX_EXCLUDED}", items.len()))
+        );
+    }
+    let mut samples: Vec<u64> =
+        items.iter().map(|item| item.integer(0..MAX_SAMPLES)).collect::<Result<_>>()?;
+    samples.sort_unstable();
+    Ok(samples)
 }
 
 fn samples(field: &Field<'_>) -> Result<Samples> {

@@ -51,6 +51,10 @@ pub(super) fn recipe(recipe: &Recipe, notes: &Notes) -> String {
         },
     );
 
+    if !recipe.exclude.is_empty() {
+        w.key("exclude", format!("{:?}", recipe.exclude));
+    }
+
     let generator = &recipe.generator;
     w.table(&["generator"]);
     w.key(
@@ -189,6 +193,7 @@ mod tests {
         let text = r#"
 name = "odd \"name\""
 samples = "endless"
+exclude = [9, 2, 9]
 [generator]
 model = "models/g.onnx"
 block = 4

@@ -3,6 +3,7 @@
 use super::normal;
 use super::place::{Place, space};
 use super::random::Stream;
+use super::redraws::Redraws;
 use crate::recipe::Distribution;
 
 /// Draws the elements of one vector: purely from the place and the stream's key.
@@ -10,11 +11,17 @@ use crate::recipe::Distribution;
 pub(super) struct Draw {
     stream: Stream,
     distribution: Distribution,
+    redraws: Redraws,
 }
 
 impl Draw {
     pub fn new(seed: u64, purpose: &str, distribution: Distribution) -> Self {
-        Self { stream: Stream::new(seed, purpose), distribution }
+        Self { stream: Stream::new(seed, purpose), distribution, redraws: Redraws::default() }
+    }
+
+    /// Of which some samples are drawn anew.
+    pub fn with(self, redraws: &Redraws) -> Self {
+        Self { redraws: redraws.clone(), ..self }
     }
 
     /// The anchors of a latent input.
@@ -27,12 +34,12 @@ impl Draw {
         match self.distribution {
             Distribution::Normal { truncation } => {
                 let words = space(words, out.len());
-                place.words(&self.stream, words);
+                self.words(place, words);
                 deviates(words, truncation, out);
             }
             Distribution::Uniform { low, high } => {
                 let words = space(words, out.len());
-                place.words(&self.stream, words);
+                self.words(place, words);
                 for (x, word) in out.iter_mut().zip(words) {
                     *x = uniform(*word, low, high);
                 }
@@ -41,10 +48,17 @@ impl Draw {
         }
     }
 
+    fn words(&self, place: Place, words: &mut [u32]) {
+        match self.redraws.of(place.index) {
+            0 => place.words(&self.stream, words),
+            draw => place.words(&self.stream.in_draw(draw), words),
+        }
+    }
+
     /// A normal direction, scaled so that the radius is distributed as u^(1/n) (Muller, 1959).
     fn ball(&self, place: Place, radius: f64, out: &mut [f32], words: &mut Vec<u32>) {
         let words = space(words, out.len() + 1);
-        place.words(&self.stream, words);
+        self.words(place, words);
         let (last, words) = words.split_last().expect("one word more than elements");
         normal::standard(words, out);
         let norm = libm::sqrt(out.iter().map(|x| f64::from(*x) * f64::from(*x)).sum());

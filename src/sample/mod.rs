@@ -29,6 +29,7 @@ mod place;
 mod plan;
 mod pool;
 mod random;
+mod redraws;
 mod resample;
 mod steer;
 mod step;

@@ -13,6 +13,7 @@ use super::latent::Draw;
 use super::place::{Amount, Place, Scratch, space};
 use super::pool::Pool;
 use super::random::Stream;
+use super::redraws::Redraws;
 use super::resample::Resample;
 use super::steer::Steer;
 use super::walk::Walks;
@@ -151,7 +152,8 @@ impl Setting<'_> {
                 let anchor = |input: &usize| {
                     let (name, role) = &recipe.generator.inputs[*input];
                     let Role::Latent(distribution) = role else { unreachable!("checked") };
-                    (target(input), Draw::anchor(recipe.seed, name, *distribution))
+                    let anchors = Draw::anchor(recipe.seed, name, *distribution);
+                    (target(input), anchors.with(&Redraws::new(&recipe.exclude)))
                 };
                 let is_class = |(_, role): &(_, Role)| matches!(role, Role::Class(_));
                 let class = recipe.generator.inputs.iter().position(is_class);

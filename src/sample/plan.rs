@@ -8,6 +8,7 @@ use super::drawn::{Plan, PlannedInput, PlannedView};
 use super::latent::Draw;
 use super::moves::{Move, Moves, Setting};
 use super::place::{Place, Scratch};
+use super::redraws::Redraws;
 use super::walk::Walks;
 use crate::error::{Error, Kind, Result};
 use crate::recipe::{Encoding, Epochs, Recipe, Role, Views};
@@ -65,6 +66,7 @@ impl Sampler {
     pub fn with_walks(recipe: &Recipe, shapes: &[Vec<usize>], walks: &Walks) -> Result<Self> {
         assert_eq!(recipe.generator.inputs.len(), shapes.len(), "one shape for each input");
         let seed = recipe.seed;
+        let redraws = Redraws::new(&recipe.exclude);
         let mut labels = None;
         let mut inputs = Vec::new();
         for ((name, role), shape) in recipe.generator.inputs.iter().zip(shapes) {
@@ -75,10 +77,11 @@ impl Sampler {
             };
             let source = match role {
                 Role::Latent(distribution) => {
-                    Source::Latent(Draw::anchor(seed, name, *distribution))
+                    Source::Latent(Draw::anchor(seed, name, *distribution).with(&redraws))
                 }
                 Role::Noise(distribution) => {
-                    Source::Noise(Draw::new(seed, &format!("noise {name}"), *distribution))
+                    let noise = Draw::new(seed, &format!("noise {name}"), *distribution);
+                    Source::Noise(noise.with(&redraws))
                 }
                 Role::Class(class) => {
                     if labels.is_some() {
@@ -361,8 +364,12 @@ mod tests {
     use std::path::Path;
 
     fn sampler(views: &str) -> Sampler {
+        excluding("[]", views)
+    }
+
+    fn excluding(exclude: &str, views: &str) -> Sampler {
         let text = format!(
-            "seed = 5\n[generator]\nmodel = \"g\"\n\
+            "seed = 5\nexclude = {exclude}\n[generator]\nmodel = \"g\"\n\
              inputs.z = {{ role = \"latent\" }}\n\
              inputs.y = {{ role = \"class\", encoding = \"one-hot\", classes = 3 }}\n\
              inputs.n = {{ role = \"noise\" }}\n\
@@ -417,6 +424,35 @@ mod tests {
         let two = sampler("count = 2\nlatent = [{ op = \"gaussian\", std = 1.0 }]").plan(123, 0);
         assert_eq!(one.inputs[0].anchor, two.inputs[0].anchor);
         assert_eq!(one.label, two.label);
+    }
+
+    #[test]
+    fn an_excluded_sample_has_another_latent_and_noise_and_its_label() {
+        let latents = |exclude: &str, index: u64| {
+            let plan = excluding(exclude, "count = 1").plan(index, 0);
+            let [z, y, n, psi] = &plan.inputs[..] else { panic!("four inputs") };
+            let values = [&z.views[0], &n.views[0]].map(Clone::clone);
+            assert_eq!(z.anchor.as_ref(), Some(&z.views[0]));
+            (values, plan.label, [&y.views[0], &psi.views[0]].map(Clone::clone))
+        };
+        let [plain, once, twice] = ["[]", "[9, 4]", "[4, 9, 4]"].map(|exclude| latents(exclude, 4));
+        for (a, b) in [(&plain, &once), (&once, &twice), (&plain, &twice)] {
+            assert!(a.0[0] != b.0[0] && a.0[1] != b.0[1], "drawn anew");
+            assert_eq!((&a.1, &a.2), (&b.1, &b.2), "and nothing else");
+        }
+        assert_eq!(latents("[]", 5), latents("[9, 4]", 5), "other samples stay");
+    }
+
+    #[test]
+    fn who_goes_towards_an_excluded_sample_goes_where_it_is_now() {
+        let views = "latent = [{ op = \"interpolate\", t = 1, path = \"lerp\" }]";
+        let plan = |exclude: &str| excluding(exclude, views).plan(3, 0);
+        let crate::sample::Drawn::Interpolate { other, .. } = plan("[]").views[0].latent[0] else {
+            panic!("interpolated")
+        };
+        let exclude = format!("[{other}]");
+        let there = excluding(&exclude, "count = 1").plan(other, 0);
+        assert_eq!(Some(&plan(&exclude).inputs[0].views[0]), there.inputs[0].anchor.as_ref());
     }
 
     #[test]

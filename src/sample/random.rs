@@ -41,6 +41,16 @@ impl Stream {
         Self { key: [a, b] }
     }
 
+    /// The words of the same purpose for the `draw`-th time that something is drawn anew; those of draw
+    /// 0 are the stream's own. Its key, too, is drawn from a counter that no sample has.
+    pub fn in_draw(&self, draw: u32) -> Self {
+        if draw == 0 {
+            return self.clone();
+        }
+        let [a, b, ..] = rand_philox::philox4x32_10([draw, 0, u32::MAX - 1, u32::MAX], self.key);
+        Self { key: [a, b] }
+    }
+
     /// Uniform words for `view` of sample `index`. A draw takes at most 2^34 words.
     pub fn fill(&self, index: u64, view: u32, words: &mut [u32]) {
         let counter = u128::from(index) << 64 | u128::from(view) << 32;
