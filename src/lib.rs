@@ -51,7 +51,7 @@
 //! | [`inspect`](mod@inspect) | what a generator is, what is wrong with it, and a recipe for it |
 //! | `metrics` | a loader's statistics for Prometheus (feature `metrics`); uses `load`, nothing uses it but `cli` |
 //! | [`directions`] | directions in latent space: found, measured, written for steering |
-//! | [`evaluate`] | what an encoder is worth: linear and nearest-neighbour probes of its features |
+//! | [`evaluate`] | what an encoder is worth: linear and nearest-neighbour probes of its features; what a generated dataset must prove: copies, variety |
 //! | [`bench`](mod@bench) | throughput against its ceiling, and against stored images; rewrites, sessions and threads that compete |
 
 pub mod bench;

@@ -1,6 +1,5 @@
 //! What verbs share: opening a dataset, Ctrl-C, progress, output.
 
-use std::borrow::Cow;
 use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -13,9 +12,9 @@ use serde::Serialize;
 use crate::error::{Error, Kind, Result};
 use crate::generate::execution::Rewrites;
 use crate::graph::EncoderInput;
-use crate::load::{Dataset, Images, Options, Stop};
+use crate::load::{Dataset, Options, Stop};
 use crate::open::describe;
-use crate::recipe::{Described, Dtype, Layout, Output, PixelKind, Recipe, Views};
+use crate::recipe::{Described, Output, PixelKind, Recipe, Views};
 use crate::runtime::{Provider, ProviderOption, Search};
 use crate::view::sheet::Tile;
 
@@ -272,24 +271,6 @@ pub(super) fn print(text: &str) -> Result<()> {
     }
 }
 
-/// One image as bytes. Stored floats are shown as the intensities that they are.
-fn for_tile(images: &Images, view: usize) -> Cow<'_, [u8]> {
-    let bytes = images.view_bytes(0, view);
-    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped")]
-    let level = |x: f32| (x.clamp(0.0, 1.0) * 255.0 + 0.5) as u8;
-    match images.dtype() {
-        Dtype::U8 => Cow::Borrowed(bytes),
-        Dtype::F32 => bytes
-            .chunks_exact(4)
-            .map(|b| level(f32::from_le_bytes([b[0], b[1], b[2], b[3]])))
-            .collect(),
-        Dtype::F16 => bytes
-            .chunks_exact(2)
-            .map(|b| level(half::f16::from_le_bytes([b[0], b[1]]).to_f32()))
-            .collect(),
-    }
-}
-
 /// Samples as tiles for a contact sheet: all views of each index in an epoch, with what was drawn
 /// for each as its caption if that is wanted.
 pub(super) fn tiles(
@@ -304,10 +285,8 @@ pub(super) fn tiles(
         let batch = dataset.get_in_epoch(index, epoch)?;
         let mut tiles = Vec::new();
         for images in batch.groups() {
-            let [_, views, c, h, w] = images.shape_nchw();
-            let interleaved = images.layout() == Layout::Nhwc;
-            let tile = |v| Tile::new(&for_tile(images, v), c, h, w, interleaved);
-            tiles.extend((0..views).map(tile));
+            let [_, views, ..] = images.shape_nchw();
+            tiles.extend((0..views).map(|view| images.tile(0, view)));
         }
         if captions {
             let plan = dataset.plan_in_epoch(index, epoch)?;

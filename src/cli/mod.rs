@@ -3,6 +3,7 @@
 //! Verbs are thin: each reads its arguments, calls the library, and prints. Results go to stdout
 //! (`--json`: one document), progress and errors to stderr.
 
+mod audit;
 mod bench;
 mod bench_against;
 mod common;
@@ -67,6 +68,7 @@ enum Verb {
     Encoder(encoder::EncoderArgs),
     Train(Box<train::TrainArgs>),
     Probe(Box<probe::ProbeArgs>),
+    Audit(Box<audit::AuditArgs>),
     Runtime(runtime::RuntimeArgs),
     Completions(shell::CompletionsArgs),
     Man(shell::ManArgs),
@@ -97,6 +99,7 @@ fn dispatch(verb: Verb, json: bool) -> Result<ExitCode> {
     match verb {
         Verb::Inspect(args) => return inspect::run(&args, json),
         Verb::Verify(args) => return verify::run(&args, json),
+        Verb::Audit(args) => return audit::run(&args, json),
         Verb::Demo(args) => demo::run(&args, json),
         Verb::Preview(args) => preview::run(&args, json),
         Verb::Digest(args) => digest::run(&args, json),

@@ -25,9 +25,18 @@ pub(super) trait Featurise: Send {
 pub(super) struct Wanted<'a> {
     pub dataset: &'a Dataset,
     pub samples: &'a Range<u64>,
+    /// Whether an image without a label is an error; else its label is -1.
+    pub labelled: bool,
     /// Images a batch.
     pub batch: usize,
     pub stop: &'a Stop,
+}
+
+/// What comes of images.
+pub(super) struct Extracted {
+    pub features: Features,
+    /// The sample of each row: not all of a range where the dataset leaves some out.
+    pub index: Vec<u64>,
 }
 
 /// Features of one batch.
@@ -54,7 +63,7 @@ pub(super) fn extract(
     images: &Wanted<'_>,
     makers: &mut [Box<dyn Featurise>],
     progress: &mut dyn FnMut(u64),
-) -> Result<Features> {
+) -> Result<Extracted> {
     let name = images.dataset.name();
     let total = usize::try_from(images.samples.end - images.samples.start).unwrap_or(usize::MAX);
     let width = makers.first().map_or(0, |maker| maker.width());
@@ -68,12 +77,13 @@ pub(super) fn extract(
         .build()?;
     let batches = Mutex::new(Batches { loader, next: 0 });
     let (mut values, mut labels) = (vec![0.0_f32; total * width], vec![0_i64; total]);
+    let mut indices = vec![0_u64; total];
     let mut done = 0;
     thread::scope(|scope| {
         let (send, receive) = bounded(makers.len());
         for maker in makers {
             let (send, batches) = (send.clone(), &batches);
-            scope.spawn(move || work(maker.as_mut(), batches, &send));
+            scope.spawn(move || work(maker.as_mut(), images.labelled, batches, &send));
         }
         drop(send);
         // Dropping the receiver ends the threads.
@@ -86,6 +96,9 @@ pub(super) fn extract(
             }
             values[first * width..][..rows.len()].copy_from_slice(&rows);
             labels[first..][..own.len()].copy_from_slice(&own);
+            for (place, index) in indices[first..].iter_mut().zip(index.iter()) {
+                *place = index;
+            }
             done += own.len();
             progress(done as u64);
         }
@@ -95,17 +108,24 @@ pub(super) fn extract(
     images.stop.check()?;
     values.truncate(done * width);
     labels.truncate(done);
-    let values = Array2::from_shape_vec((done, width), values);
-    Features::new(values.expect("rows were counted"), labels).at(|| name.to_owned())
+    indices.truncate(done);
+    let values = Array2::from_shape_vec((done, width), values).expect("rows were counted");
+    let features = Features::new(values, labels).at(|| name.to_owned())?;
+    Ok(Extracted { features, index: indices })
 }
 
 /// Works on batches until there are none or nobody listens.
-fn work(maker: &mut dyn Featurise, batches: &Mutex<Batches>, send: &Sender<Result<Piece>>) {
+fn work(
+    maker: &mut dyn Featurise,
+    labelled: bool,
+    batches: &Mutex<Batches>,
+    send: &Sender<Result<Piece>>,
+) {
     loop {
         let piece = match next(batches) {
             None => return,
             Some(Err(error)) => Err(error),
-            Some(Ok((first, batch))) => piece(maker, first, &batch),
+            Some(Ok((first, batch))) => piece(maker, labelled, first, &batch),
         };
         let failed = piece.is_err();
         if send.send(piece).is_err() || failed {
@@ -124,14 +144,22 @@ fn next(batches: &Mutex<Batches>) -> Option<Result<(usize, crate::Batch)>> {
     }))
 }
 
-fn piece(maker: &mut dyn Featurise, first: usize, batch: &crate::Batch) -> Result<Piece> {
-    let labels = batch.labels().unwrap_or_default();
-    let bad = labels.iter().position(|label| *label < 0);
+fn piece(
+    maker: &mut dyn Featurise,
+    labelled: bool,
+    first: usize,
+    batch: &crate::Batch,
+) -> Result<Piece> {
+    let labels = match batch.labels() {
+        None if !labelled => vec![-1; batch.len()],
+        labels => labels.unwrap_or_default().to_vec(),
+    };
+    let bad = labels.iter().position(|label| labelled && *label < 0);
     if let Some(at) = bad.or((labels.len() != batch.len()).then_some(0)) {
         let sample = batch.index().get(at).unwrap_or_default();
         let message = format!("image {sample} has no label");
         return Err(Error::new(Kind::Sample, message).with_sample(sample));
     }
     let rows = maker.rows(batch.images())?;
-    Ok(Piece { first, rows, labels: labels.to_vec(), index: batch.index() })
+    Ok(Piece { first, rows, labels, index: batch.index() })
 }

@@ -51,6 +51,10 @@ impl Features {
         &mut self.values
     }
 
+    pub(super) fn into_values(self) -> Array2<f32> {
+        self.values
+    }
+
     /// `[N]`.
     #[must_use]
     pub fn labels(&self) -> &[i64] {

@@ -22,20 +22,27 @@ impl Accuracy {
     /// Of `correct` among `of` images, which must be more than none.
     #[must_use]
     pub fn new(correct: usize, of: usize) -> Self {
-        let (n, value) = (of as f64, correct as f64 / of as f64);
-        let z2 = Z * Z;
-        let centre = (value + z2 / (2.0 * n)) / (1.0 + z2 / n);
-        let half = Z / (1.0 + z2 / n) * (value * (1.0 - value) / n + z2 / (4.0 * n * n)).sqrt();
-        // At 0 and 1 the end is exact, whatever the rounding.
-        let low = if correct == 0 { 0.0 } else { centre - half };
-        let high = if correct == of { 1.0 } else { centre + half };
-        Self { correct, of, value, interval: [low, high] }
+        let value = correct as f64 / of as f64;
+        Self { correct, of, value, interval: wilson(correct, of) }
     }
 
     /// Of a list of what was told right.
     pub(super) fn of_list(right: &[bool]) -> Self {
         Self::new(right.iter().filter(|right| **right).count(), right.len())
     }
+}
+
+/// Wilson's score interval (Wilson, 1927), 95 %, without continuity correction, for a proportion of
+/// `count` among `of`, which must be more than none.
+pub(super) fn wilson(count: usize, of: usize) -> [f64; 2] {
+    let (n, value) = (of as f64, count as f64 / of as f64);
+    let z2 = Z * Z;
+    let centre = (value + z2 / (2.0 * n)) / (1.0 + z2 / n);
+    let half = Z / (1.0 + z2 / n) * (value * (1.0 - value) / n + z2 / (4.0 * n * n)).sqrt();
+    // At 0 and 1 the end is exact, whatever the rounding.
+    let low = if count == 0 { 0.0 } else { centre - half };
+    let high = if count == of { 1.0 } else { centre + half };
+    [low, high]
 }
 
 /// By how much one is right more often than another on the same images.

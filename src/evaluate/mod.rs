@@ -1,4 +1,5 @@
-//! What a trained encoder is worth: how well real classes can be told from its frozen features.
+//! What a trained encoder is worth: how well real classes can be told from its frozen features. And
+//! what a generated dataset must prove, in [`audit`].
 //!
 //! An encoder, training images and test images come in, a [`Report`] goes out: the accuracy of a
 //! linear classifier and of nearest neighbours with intervals, and how much better that is than raw
@@ -8,7 +9,8 @@
 //! The way of an image: `extract` takes it from a loader, `pixels` brings it into the values that the
 //! encoder expects, `encoder` runs it; `features` is what comes of all of them. `neighbours` and
 //! `linear` (with `logistic`, the loss, and `minimise`, the solver) learn to tell the classes that
-//! `classes` found, `interval` says how sure the result is, `probe` puts it all together.
+//! `classes` found, `interval` says how sure the result is, `probe` puts it all together. `tiles`
+//! compares every image with every other.
 //!
 //! ```no_run
 //! use genset::Dataset;
@@ -34,6 +36,7 @@
 //! # }
 //! ```
 
+pub mod audit;
 mod classes;
 mod encoder;
 mod extract;
@@ -46,6 +49,7 @@ mod neighbours;
 mod pixels;
 mod probe;
 mod report;
+mod tiles;
 
 pub use features::Features;
 pub use interval::{Accuracy, Difference};

@@ -1,26 +1,18 @@
 //! The k nearest neighbours by cosine similarity, exactly, and what they vote for.
 //!
 //! A neighbour votes for its class with weight `exp(s / 0.07)`, where `s` is its similarity (Wu et
-//! al., 2018; Caron et al., 2021). Similarities come tile by tile out of products of fixed size, so
-//! that neither memory nor the numbers depend on how many threads there are. Of equal neighbours
-//! the earlier counts, of equal votes the lower class.
+//! al., 2018; Caron et al., 2021). Of equal neighbours the earlier counts, of equal votes the lower
+//! class.
 
-use ndarray::linalg::general_mat_mul;
-use ndarray::{Array2, ArrayView2, s};
-use rayon::prelude::*;
+use ndarray::Array2;
 
 use super::features::rows_of;
+use super::tiles::{self, keep};
 use crate::error::Result;
 use crate::load::Stop;
 
 /// The temperature of the votes.
 pub const TEMPERATURE: f64 = 0.07;
-
-/// Rows of a tile: images that are told.
-const TESTED: usize = 128;
-
-/// Columns of a tile: images that are neighbours.
-const KNOWN: usize = 1024;
 
 /// The class of each row of `test`, by the `k` rows of `train` most like it; `done` is told of rows
 /// as they are finished.
@@ -32,17 +24,14 @@ pub(super) fn classify(
     stop: &Stop,
     done: &(dyn Fn(usize) + Sync),
 ) -> Result<Vec<u32>> {
-    let known = inverse_norms(train);
-    let tiles: Vec<usize> = (0..test.nrows()).step_by(TESTED).collect();
-    let told = tiles.par_iter().map(|&first| {
-        stop.check()?;
-        let rows = first..test.nrows().min(first + TESTED);
-        let tested = test.slice(s![rows.clone(), ..]);
-        let near = nearest(tested, train, &known, k);
-        done(rows.len());
-        Ok(near.iter().map(|near| vote(near, classes, count)).collect::<Vec<u32>>())
-    });
-    Ok(told.collect::<Result<Vec<_>>>()?.concat())
+    let (known, own) = (inverse_norms(train), inverse_norms(test));
+    let near =
+        tiles::over([test, train], stop, done, |near: &mut Vec<_>, row, first, dots: &[f32]| {
+            for ((at, dot), other) in (first..).zip(dots).zip(&known[first..]) {
+                keep(near, k, dot * own[row] * other, at);
+            }
+        })?;
+    Ok(near.iter().map(|near| vote(near, classes, count)).collect())
 }
 
 /// One by the length of each row; 0 for a row of zeros, which is like nothing.
@@ -54,44 +43,6 @@ fn inverse_norms(rows: &Array2<f32>) -> Vec<f32> {
 fn inverse_norm(row: &[f32]) -> f32 {
     let square: f64 = row.iter().map(|x| f64::from(*x) * f64::from(*x)).sum();
     if square > 0.0 { (1.0 / square.sqrt()) as f32 } else { 0.0 }
-}
-
-/// The `k` most similar rows of `train` for each of `tested`, most similar first: similarity, row.
-fn nearest(
-    tested: ArrayView2<'_, f32>,
-    train: &Array2<f32>,
-    known: &[f32],
-    k: usize,
-) -> Vec<Vec<(f32, usize)>> {
-    let mut near = vec![Vec::with_capacity(k + 1); tested.nrows()];
-    let lengths: Vec<f32> =
-        tested.rows().into_iter().map(|row| row.as_slice().map_or(0.0, inverse_norm)).collect();
-    let mut tile = vec![0.0_f32; tested.nrows() * KNOWN];
-    for first in (0..train.nrows()).step_by(KNOWN) {
-        let rows = first..train.nrows().min(first + KNOWN);
-        let width = rows.len();
-        let block = train.slice(s![rows, ..]);
-        let tile = &mut tile[..tested.nrows() * width];
-        let mut product = ndarray::ArrayViewMut2::from_shape((tested.nrows(), width), &mut *tile)
-            .expect("a tile is a matrix");
-        general_mat_mul(1.0, &tested, &block.t(), 0.0, &mut product);
-        for ((near, own), dots) in near.iter_mut().zip(&lengths).zip(tile.chunks_exact(width)) {
-            for ((at, dot), other) in (first..).zip(dots).zip(&known[first..]) {
-                keep(near, k, dot * own * other, at);
-            }
-        }
-    }
-    near
-}
-
-/// Puts a row among the nearest if it is one of them. Rows come in rising order.
-fn keep(near: &mut Vec<(f32, usize)>, k: usize, similarity: f32, at: usize) {
-    if near.len() == k && near.last().is_some_and(|(worst, _)| similarity <= *worst) {
-        return;
-    }
-    let place = near.partition_point(|(other, _)| *other >= similarity);
-    near.insert(place, (similarity, at));
-    near.truncate(k);
 }
 
 fn vote(near: &[(f32, usize)], classes: &[u32], count: usize) -> u32 {

@@ -373,11 +373,20 @@ impl Run<'_> {
             return Err(Error::new(Kind::Limit, message)
                 .help("--memory MIB allows more, --limit N takes fewer images"));
         }
-        let mut features = |(dataset, range): &(&Dataset, Range<u64>), step: Step| {
-            let wanted =
-                Wanted { dataset, samples: range, batch: self.probe.batch, stop: self.stop };
+        let mut features = |(dataset, range): &(&Dataset, Range<u64>),
+                            step: Step|
+         -> Result<Features> {
+            let wanted = Wanted {
+                dataset,
+                samples: range,
+                labelled: true,
+                batch: self.probe.batch,
+                stop: self.stop,
+            };
             let total = range.end - range.start;
-            extract(&wanted, &mut makers, &mut |done| tell(Progress { of, step, done, total }))
+            let extracted =
+                extract(&wanted, &mut makers, &mut |done| tell(Progress { of, step, done, total }));
+            Ok(extracted?.features)
         };
         let both = [features(train, Step::Train)?, features(test, Step::Test)?];
         drop(makers);

@@ -38,6 +38,7 @@ mod stream;
 mod sync;
 #[cfg(test)]
 mod tests;
+mod tile;
 mod views;
 mod worker;
 

@@ -32,7 +32,7 @@ mod _genset {
     use tensor::Tensor;
     #[pymodule_export]
     use verbs::{
-        benchmark, export, inspect, inspect_precision, inspect_providers, inspect_rewrites,
+        audit, benchmark, export, inspect, inspect_precision, inspect_providers, inspect_rewrites,
         install, make_encoder, probe, train, verify,
     };
 

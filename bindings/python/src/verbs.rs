@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use genset::bench::{self, Against, LineUp, Measured, OwnSamples, Step};
 use genset::codec::Encoding;
+use genset::evaluate::audit::{Audit, Subject, write_pairs_sheet};
 use genset::evaluate::{Probe, Regularisation};
 use genset::graph::{Model, Weights};
 use genset::load::{LoaderBuilder, Options, Stop};
@@ -229,6 +230,63 @@ pub(crate) fn probe<'py>(
         let model = Model::read(&encoder)?;
         let pair = [train.opened()?, test.opened()?];
         probe.run(&model, pair, &options, progress.stop, &mut tell)
+    })
+}
+
+/// How a dataset is audited.
+#[derive(Debug, FromPyObject)]
+pub(crate) struct AuditSettings {
+    output: Option<String>,
+    samples: u64,
+    limit: Option<u64>,
+    neighbours: usize,
+    level: f64,
+    seed: u64,
+    batch: usize,
+    workers: Option<usize>,
+    sheet: Option<PathBuf>,
+    pairs: usize,
+}
+
+/// Whether a generated dataset copies the real images, and has their variety.
+#[pyfunction]
+pub(crate) fn audit<'py>(
+    py: Python<'py>,
+    generated: &Bound<'py, Dataset>,
+    real: &Bound<'py, Dataset>,
+    held_out: Option<&Bound<'py, Dataset>>,
+    encoder: Option<PathBuf>,
+    settings: AuditSettings,
+    progress: Option<Py<PyAny>>,
+) -> PyResult<Bound<'py, PyAny>> {
+    let (generated, real, held_out) = (generated.get(), real.get(), held_out.map(Bound::get));
+    reported(py, progress, |progress| {
+        let audit = Audit {
+            samples: settings.samples,
+            limit: settings.limit,
+            neighbours: settings.neighbours,
+            level: settings.level,
+            seed: settings.seed,
+            output: settings.output.clone(),
+            batch: settings.batch,
+            workers: settings.workers,
+            ..Audit::default()
+        };
+        let options = Options { settings: Vec::new(), ..generated.spec().options().clone() };
+        let encoder = encoder.map(|path| Model::read(&path)).transpose()?;
+        let subject = Subject {
+            generated: generated.opened()?,
+            real: real.opened()?,
+            held_out: held_out.map(|dataset| dataset.opened()).transpose()?,
+            encoder: encoder.as_ref(),
+        };
+        let mut tell = |now: genset::evaluate::audit::Progress| progress.tell(now.done, now.total);
+        let report = audit.run(&subject, &options, progress.stop, &mut tell)?;
+        if let Some(path) = &settings.sheet {
+            let pair = [subject.generated, subject.real];
+            write_pairs_sheet(path, &report, pair, settings.pairs, progress.stop)?;
+        }
+        Ok(report)
     })
 }
 

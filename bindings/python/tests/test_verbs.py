@@ -115,6 +115,31 @@ def test_its_features_are_probed(trained: dict[str, Any]) -> None:
         genset.probe(trained["encoder"], train=train, test=train)
 
 
+def test_copies_are_found_named_and_shown(tmp_path: Path) -> None:
+    one = {"count": 1, "latent": []}
+    real, held_out = (
+        genset.Dataset("builtin:digits", samples=300, seed=seed, views=one) for seed in (7, 8)
+    )
+    sheet = tmp_path / "pairs.png"
+    told: list[tuple[int, int]] = []
+    report = genset.audit(
+        "builtin:digits",
+        against=real,
+        held_out=held_out,
+        samples=1000,
+        sheet=sheet,
+        progress=lambda *now: told.append(now),
+    )
+    # They are the first samples of the same seed.
+    assert report["alarm"] and told
+    assert {pair["index"] for pair in report["spaces"][0]["copies"]["closest"]} <= set(range(300))
+    assert sheet.read_bytes().startswith(b"\x89PNG")
+    other = genset.Dataset("builtin:digits", seed=9)
+    assert not genset.audit(other, against=real, held_out=held_out, samples=1000)["alarm"]
+    with pytest.raises(errors.ArgumentError, match="level"):
+        genset.audit(other, against=real, level=2.0)
+
+
 def test_a_benchmark_says_its_ceiling(digits: genset.Dataset) -> None:
     report = genset.bench(digits, rounds=1, seconds=0.2)
     assert report["images_per_second"] > 0

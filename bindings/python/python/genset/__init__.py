@@ -21,6 +21,7 @@ from ._genset import Tensor, __version__
 from ._loader import Loader
 from ._stream import Stream
 from ._verbs import (
+    audit,
     bench,
     export,
     inspect,
@@ -43,6 +44,7 @@ __all__ = [
     "Stream",
     "Tensor",
     "__version__",
+    "audit",
     "bench",
     "errors",
     "export",

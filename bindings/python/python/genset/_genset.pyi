@@ -180,6 +180,11 @@ class Tensor:
         The size of each dimension.
         """
 
+def audit(generated: Dataset, real: Dataset, held_out: Dataset | None, encoder: str | PathLike[str] | None, settings: Incomplete, progress: Any | None) -> Any:
+    """
+    Whether a generated dataset copies the real images, and has their variety.
+    """
+
 def benchmark(dataset: Dataset, settings: Incomplete, reading: Incomplete, progress: Any | None) -> Any:
     """
     Images a second, against the bare generator and what is stored, in one run.

@@ -48,6 +48,19 @@ class _Probe(NamedTuple):
     workers: int | None
 
 
+class _Audit(NamedTuple):
+    output: str | None
+    samples: int
+    limit: int | None
+    neighbours: int
+    level: float
+    seed: int
+    batch: int
+    workers: int | None
+    sheet: str | None
+    pairs: int
+
+
 class _Train(NamedTuple):
     objective: str
     head: list[int]
@@ -277,6 +290,47 @@ def probe(
     settings = _Probe(output, neighbours, l2, baselines, limit, test_limit, seed, batch, workers)
     pair = _opened(train)._native, _opened(test)._native
     return _genset.probe(os.fspath(encoder), *pair, settings, progress)
+
+
+def audit(
+    dataset: Dataset | Recipe,
+    *,
+    against: Dataset | Recipe,
+    held_out: Dataset | Recipe | None = None,
+    encoder: Path | None = None,
+    output: str | None = None,
+    samples: int = 10_000,
+    limit: int | None = None,
+    neighbours: int = 10,
+    level: float = 0.01,
+    seed: int = 0,
+    sheet: Path | None = None,
+    pairs: int = 40,
+    batch: int = 256,
+    workers: int | None = None,
+    progress: Progress | None = None,
+) -> dict[str, Any]:
+    """Whether a generated dataset copies the images its generator learnt from, and has their variety.
+
+    Args:
+        dataset: What is audited: of a recipe the images as the generator makes them, without views.
+        against: The images that the generator learnt from.
+        held_out: Real images that it did not learn from. Default: a sixth of ``against``.
+        encoder: Look in the features of this ONNX encoder too, from its output ``output``.
+        samples, limit: At most so many generated and real images, the first.
+        neighbours: Real images that each image is compared with.
+        level: The probability of an alarm on a dataset without copies.
+        sheet: Draw at most ``pairs`` of the closest pairs to this PNG file, if any is suspect.
+
+    Returns:
+        The report: ``report["alarm"]``, and for each of ``report["spaces"]`` what was found of
+        ``copies`` and ``variety``.
+    """
+    held = None if held_out is None else _opened(held_out)._native
+    pair = _opened(dataset)._native, _opened(against)._native
+    drawn = None if sheet is None else os.fspath(sheet)
+    settings = _Audit(output, samples, limit, neighbours, level, seed, batch, workers, drawn, pairs)
+    return _genset.audit(*pair, held, None if encoder is None else os.fspath(encoder), settings, progress)
 
 
 def bench(
