@@ -19,9 +19,10 @@ fn examples() -> Vec<PathBuf> {
     recipes
 }
 
-/// The settings of Jahanian et al. (2022), multi-crop, echoes, and what the benchmarks stream.
-const SETTINGS: [&str; 11] = [
+/// The settings of Jahanian et al. (2022), multi-crop, echoes, edits, and what the benchmarks stream.
+const SETTINGS: [&str; 12] = [
     "digits-echo",
+    "edited",
     "fashion-simclr",
     "latent-only",
     "latent-pixel",
@@ -71,6 +72,49 @@ fn every_example_streams_and_is_a_dataset_of_its_own() {
         );
         assert_eq!(views.len(), dataset.plan(3).unwrap().views.len(), "{name}");
         assert!(views.windows(2).all(|pair| pair[0] != pair[1]), "{name}: views differ");
+    }
+}
+
+#[test]
+fn an_edited_dataset_is_known_by_its_edits_and_delivers_the_latents_that_made_its_images() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/recipes/edited.toml");
+    let (edited, plain) = (open(&path, &["samples=64"]), open(&path, &["samples=64", "edit=[]"]));
+    assert_ne!(edited.digest(), plain.digest());
+    let file = fs::read(path.with_file_name("digits-directions.safetensors")).unwrap();
+    let file = safetensors::SafeTensors::deserialize(&file).unwrap();
+    let direction = |name: &str| -> Vec<f32> {
+        let data = file.tensor(name).unwrap().data();
+        data.as_chunks().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect()
+    };
+    let (slant, thickness) = (direction("slant"), direction("thickness"));
+    let along =
+        |latent: &[f32], d: &[f32]| -> f32 { latent.iter().zip(d).map(|(z, d)| z * d).sum() };
+    let batch = edited
+        .loader()
+        .batch(64)
+        .latents(true)
+        .rank(0, 1)
+        .build()
+        .unwrap()
+        .next()
+        .unwrap()
+        .unwrap();
+    let latents = batch.latents().unwrap();
+    assert_eq!(latents.shape(), [64, 2, 64]);
+    for sample in 0..64 {
+        let plan = edited.plan(sample as u64).unwrap();
+        let drawn = plan.edits[1].values["thickness"];
+        assert!((-2.0..2.0).contains(&drawn));
+        for (view, planned) in plan.inputs[0].views.iter().enumerate() {
+            let latent = latents.slice(ndarray::s![sample, view, ..]);
+            let latent = latent.as_slice().unwrap();
+            assert_eq!(latent, planned);
+            assert!(along(latent, &slant).abs() < 1e-5);
+            assert!((along(latent, &thickness) - drawn).abs() < 1e-5);
+        }
+        let (a, b) = (edited.get(sample as u64).unwrap(), plain.get(sample as u64).unwrap());
+        assert_eq!(a.labels(), b.labels());
+        assert_ne!(a.images().bytes(), b.images().bytes());
     }
 }
 

@@ -403,6 +403,7 @@ impl Dataset {
             echo: 0,
             label: label.and_then(|label| u32::try_from(label).ok()),
             inputs: Vec::new(),
+            edits: Vec::new(),
             views: groups
                 .flat_map(|(group, of)| std::iter::repeat_n(view(group), of.format.views))
                 .collect(),

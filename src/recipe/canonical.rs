@@ -3,7 +3,7 @@
 use std::fmt::{self, Write as _};
 use std::str::FromStr;
 
-use super::{Balance, Distribution, Encoding, Output, Recipe, Role, invalid};
+use super::{Balance, Distribution, Encoding, LatentEdit, Output, Recipe, Role, invalid};
 use crate::error::{Error, Result};
 
 /// Changes whenever equal recipes give other bytes than before.
@@ -98,6 +98,7 @@ fn text(recipe: &Recipe) -> String {
         output.shape
     );
     text.push_str(&recipe.views.canonical());
+    text.extend(recipe.edits.iter().map(LatentEdit::canonical));
     deliver(&recipe.output, &mut text);
     if !recipe.exclude.is_empty() {
         let _ = writeln!(text, "exclude {:?}", recipe.exclude);

@@ -13,7 +13,7 @@ use crate::error::Result;
 
 /// The greatest standard deviation, limit, strength or truncation: far beyond any use, and far
 /// from where `f32` ends.
-const MAX_AMOUNT: f64 = 1e6;
+pub(super) const MAX_AMOUNT: f64 = 1e6;
 
 /// A change of what the generator is fed, drawn anew for each view.
 #[derive(Debug, Clone, PartialEq)]
@@ -165,7 +165,7 @@ fn within(field: &Field<'_>, low: f64, high: f64) -> Result<Span> {
 }
 
 /// A list of different names, at least one.
-fn names(field: &Field<'_>) -> Result<Vec<String>> {
+pub(super) fn names(field: &Field<'_>) -> Result<Vec<String>> {
     let mut names = Vec::new();
     for item in field.items()? {
         let name = item.str()?.to_owned();
@@ -288,7 +288,7 @@ impl LatentOp {
     }
 }
 
-fn quoted(names: &[String]) -> String {
+pub(super) fn quoted(names: &[String]) -> String {
     let names: Vec<_> = names.iter().map(|name| quote(name)).collect();
     format!("[{}]", names.join(", "))
 }

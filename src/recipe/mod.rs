@@ -11,6 +11,7 @@ mod canonical;
 mod edit;
 mod inputs;
 mod inside;
+mod latent_edit;
 mod latent_op;
 mod parse;
 mod pixel_op;
@@ -29,6 +30,7 @@ pub(crate) use cache::in_units;
 pub use cache::{Cache, EchoAt, MAX_ECHO};
 pub use canonical::Digest;
 pub(crate) use inside::stay_inside;
+pub use latent_edit::{EditAt, EditKind, LatentEdit, Target};
 pub use latent_op::{LatentKind, LatentOp, Path as LatentPath, Truncate};
 pub use pixel_op::{
     Axis, EraseValue, Filter, MAX_PIXEL_OPS, MAX_SIDE, Padding, PixelKind, PixelOp, Sampling, Size,
@@ -74,6 +76,8 @@ pub struct Recipe {
     pub generator: Generator,
     /// How many images one sample gives, and how they differ.
     pub views: Views,
+    /// What is set in the latent of every sample; empty: nothing.
+    pub edits: Vec<LatentEdit>,
     /// What is delivered.
     pub output: Output,
     /// Generated samples whose latents and noise are drawn anew, in rising order: once for each time
@@ -165,8 +169,8 @@ impl Recipe {
     }
 
     /// The dataset's identity: BLAKE3 over the canonical recipe and the bytes of its files: the
-    /// generator's, as [`crate::graph::Model::hash_into`] gives them, then those that it steers by,
-    /// as [`crate::sample::Walks::hash_into`] gives them.
+    /// generator's, as [`crate::graph::Model::hash_into`] gives them, then those that it steers and
+    /// edits by, as [`crate::sample::Walks::hash_into`] gives them.
     ///
     /// The name, the class names, the number of samples, what may be cached, and the files' paths are left out: a
     /// dataset that is renamed, moved or prolonged stays the same dataset.

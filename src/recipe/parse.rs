@@ -9,7 +9,7 @@ use super::read::{Field, Source, Table};
 use super::{
     BUILTIN_PREFIX, Dtype, Generator, GeneratorOutput, ImageLayout, Layout, MAX_BLOCK,
     MAX_EXCLUDED, MAX_SAMPLES, ModelRef, Normalise, Output, PixelKind, Precision, Recipe, Role,
-    Samples, Views, cache, inside, source, views,
+    Samples, Views, cache, inside, latent_edit, source, views,
 };
 use crate::error::Result;
 
@@ -55,6 +55,7 @@ pub(super) fn generated(root: Table<'_>, called: &str, folder: &Path) -> Result<
             Some(field) => views::read(field.table()?)?,
             None => Views::default(),
         },
+        edits: root.get("edit").map_or(Ok(Vec::new()), |field| latent_edit::read(&field))?,
         output: match root.get("output") {
             Some(field) => output(field.table()?)?,
             None => Output::default(),

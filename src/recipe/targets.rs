@@ -1,10 +1,10 @@
-//! Which generator inputs a latent op changes, and whether it can.
+//! Which generator inputs a latent op or an edit changes, and whether it can.
 //!
 //! What an input means may come from the model, so this is checked when a recipe has met its
 //! model, not when it is read. Errors name the op's key: `views.latent[1].inputs`.
 
 use super::read::nearest;
-use super::{Class, Encoding, LatentKind, LatentOp, Recipe, Role, Views, invalid};
+use super::{Class, Encoding, LatentEdit, LatentKind, LatentOp, Recipe, Role, Views, invalid};
 use crate::error::{Error, Result};
 
 impl Views {
@@ -31,7 +31,10 @@ impl Recipe {
             ("", error) => error.at(&key),
             (name, error) => error.at(format!("{key}.{name}")),
         };
-        let targets = self.chosen(op).map_err(|error| at(("inputs", error)))?;
+        let resample = matches!(op.kind, LatentKind::Resample { .. });
+        let targets = self
+            .chosen(op.kind.name(), &op.inputs, resample)
+            .map_err(|error| at(("inputs", error)))?;
         match &op.kind {
             LatentKind::Resample { groups, value } => {
                 self.check_resample(op, &targets, groups, value.is_some()).map_err(at)?;
@@ -44,11 +47,22 @@ impl Recipe {
         Ok(targets)
     }
 
-    /// The inputs that an op names, or all latents.
-    fn chosen(&self, op: &LatentOp) -> Result<Vec<usize>> {
+    /// The numbers of the inputs that edit `ordinal` may change, in the order of
+    /// `generator.inputs`; at least one.
+    ///
+    /// # Errors
+    /// [`Kind::Recipe`](crate::error::Kind::Recipe) with the edit's key if an input does not exist
+    /// or is no latent.
+    pub(crate) fn edit_targets(&self, ordinal: usize) -> Result<Vec<usize>> {
+        self.chosen("edit", &self.edits[ordinal].inputs, false)
+            .map_err(|error| error.at(format!("{}.inputs", LatentEdit::key(ordinal))))
+    }
+
+    /// The inputs that `op` names, or all latents; `resample` takes other roles too.
+    fn chosen(&self, op: &str, named: &[String], resample: bool) -> Result<Vec<usize>> {
         let inputs = &self.generator.inputs;
         let known = || inputs.iter().map(|(name, _)| name.as_str());
-        for name in &op.inputs {
+        for name in named {
             let Some((_, role)) = inputs.iter().find(|(other, _)| other == name) else {
                 let error = invalid(format!("the generator has no input `{name}`"));
                 return Err(match nearest(name, known()) {
@@ -58,7 +72,6 @@ impl Recipe {
                     }
                 });
             };
-            let resample = matches!(op.kind, LatentKind::Resample { .. });
             match role {
                 Role::Latent(_) => {}
                 Role::Constant(_) if resample => {
@@ -67,7 +80,7 @@ impl Recipe {
                 }
                 _ if resample => {}
                 _ => {
-                    let (op, role) = (op.kind.name(), role.name());
+                    let role = role.name();
                     return Err(invalid(format!(
                         "input `{name}` is of role {role}, and {op} moves latents"
                     ))
@@ -75,15 +88,14 @@ impl Recipe {
                 }
             }
         }
-        let wanted = |name: &String, role: &Role| match op.inputs.is_empty() {
+        let wanted = |name: &String, role: &Role| match named.is_empty() {
             true => matches!(role, Role::Latent(_)),
-            false => op.inputs.contains(name),
+            false => named.contains(name),
         };
         let targets: Vec<usize> =
             (0..inputs.len()).filter(|i| wanted(&inputs[*i].0, &inputs[*i].1)).collect();
         if targets.is_empty() {
-            let name = op.kind.name();
-            return Err(invalid(format!("{name} needs an input of role latent; there is none")));
+            return Err(invalid(format!("{op} needs an input of role latent; there is none")));
         }
         Ok(targets)
     }

@@ -25,6 +25,14 @@ impl Writer<'_> {
         self.text.push('\n');
     }
 
+    /// The next table of a list, whose keys have the path of its number.
+    fn listed(&mut self, key: &str, ordinal: usize) {
+        self.path = format!("{key}[{ordinal}]");
+        let _ = write!(self.text, "\n[[{key}]]");
+        self.note(&self.path.clone());
+        self.text.push('\n');
+    }
+
     fn key(&mut self, key: &str, value: impl AsRef<str>) {
         let _ = write!(self.text, "{key} = {}", value.as_ref());
         let path = if self.path.is_empty() { key.into() } else { format!("{}.{key}", self.path) };
@@ -95,6 +103,13 @@ pub(super) fn recipe(recipe: &Recipe, notes: &Notes) -> String {
     w.table(&["views"]);
     for (key, value) in recipe.views.to_toml() {
         w.key(key, value);
+    }
+
+    for (ordinal, edit) in recipe.edits.iter().enumerate() {
+        w.listed("edit", ordinal);
+        for (key, value) in edit.keys() {
+            w.key(key, value);
+        }
     }
 
     w.table(&["output"]);

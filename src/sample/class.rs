@@ -10,8 +10,9 @@ pub(super) struct Labels {
     table: Table,
 }
 
+/// How a word chooses a number.
 #[derive(Debug, Clone)]
-enum Table {
+pub(super) enum Table {
     /// Every label below this alike.
     Uniform(u32),
     /// These labels alike.
@@ -26,28 +27,36 @@ impl Labels {
         let table = match &class.balance {
             Balance::Uniform => Table::Uniform(class.classes),
             Balance::Only(only) => Table::Only(only.clone()),
-            Balance::Weights(weights) => Table::Thresholds(thresholds(weights)),
+            Balance::Weights(weights) => Table::weighted(weights),
         };
         Self { stream: Stream::new(seed, purpose), table }
     }
 
     /// The label of sample `index`.
     pub fn label(&self, index: u64) -> u32 {
-        pick(&self.table, self.stream.word(index))
+        self.table.pick(self.stream.word(index))
     }
 }
 
-fn pick(table: &Table, word: u64) -> u32 {
-    #[allow(clippy::cast_possible_truncation)]
-    let below = |n: usize| ((u128::from(word) * n as u128) >> 64) as usize;
-    #[allow(clippy::cast_possible_truncation)]
-    match table {
-        Table::Uniform(classes) => below(*classes as usize) as u32,
-        Table::Only(only) => only[below(only.len())],
-        Table::Thresholds(thresholds) => {
-            // The last threshold stands for 2^64, which does not fit.
-            let word = word.min(u64::MAX - 1);
-            thresholds.partition_point(|t| *t <= word) as u32
+impl Table {
+    /// Numbers in proportion to these.
+    pub fn weighted(weights: &[f64]) -> Self {
+        Self::Thresholds(thresholds(weights))
+    }
+
+    /// The number that a uniform word stands for.
+    pub fn pick(&self, word: u64) -> u32 {
+        #[allow(clippy::cast_possible_truncation)]
+        let below = |n: usize| ((u128::from(word) * n as u128) >> 64) as usize;
+        #[allow(clippy::cast_possible_truncation)]
+        match self {
+            Self::Uniform(classes) => below(*classes as usize) as u32,
+            Self::Only(only) => only[below(only.len())],
+            Self::Thresholds(thresholds) => {
+                // The last threshold stands for 2^64, which does not fit.
+                let word = word.min(u64::MAX - 1);
+                thresholds.partition_point(|t| *t <= word) as u32
+            }
         }
     }
 }
@@ -111,9 +120,9 @@ mod tests {
             Table::Only(vec![9]),
             Table::Thresholds(thresholds(&[1.0, 1.0, 0.0])),
         ] {
-            assert!(pick(&table, u64::MAX - 1) < 10);
+            assert!(table.pick(u64::MAX - 1) < 10);
         }
         let thresholds = Table::Thresholds(thresholds(&[1.0, 0.0]));
-        assert_eq!(pick(&thresholds, u64::MAX), 0, "the last label with weight takes the rest");
+        assert_eq!(thresholds.pick(u64::MAX), 0, "the last label with weight takes the rest");
     }
 }

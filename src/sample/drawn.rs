@@ -21,6 +21,9 @@ pub struct Plan {
     pub label: Option<u32>,
     /// Each generator input.
     pub inputs: Vec<PlannedInput>,
+    /// Each edit of the recipe.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub edits: Vec<PlannedEdit>,
     /// Each view, all groups after each other.
     pub views: Vec<PlannedView>,
 }
@@ -30,10 +33,21 @@ pub struct Plan {
 pub struct PlannedInput {
     /// Its name in the ONNX file.
     pub name: String,
-    /// The vector before any latent op, for latent inputs.
+    /// The vector before any latent op, for latent inputs; edited where the recipe edits anchors.
     pub anchor: Option<Vec<f32>>,
     /// What the generator is fed for each view; labels of integer inputs as floats.
     pub views: Vec<Vec<f32>>,
+}
+
+/// One edit of a plan: what it sets, in all views alike. Prints as one line, such as `draw slant 0.43`.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct PlannedEdit {
+    /// Its name in a recipe: `remove`, `fix` or `draw`.
+    pub op: &'static str,
+    /// The generator input that it changes.
+    pub input: String,
+    /// The coordinate along each direction, by its name.
+    pub values: BTreeMap<String, f32>,
 }
 
 /// One view of a plan. Prints as one line, such as `neighbour 3: gaussian std 0.43; flip
@@ -139,6 +153,12 @@ impl fmt::Display for Drawn {
                 class.map_or(Ok(()), |class| write!(f, ", class {class}"))
             }
         }
+    }
+}
+
+impl fmt::Display for PlannedEdit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.op, named(&self.values).join(", "))
     }
 }
 

@@ -2,8 +2,8 @@
 //!
 //! A [`Sampler`] comes from a checked recipe and the sizes of the generator's inputs. For any
 //! index it gives the label and, view by view, the values of every input: the anchor latent is
-//! drawn from a counter-based generator, latent ops move it, classes and noise are shared by all
-//! views of a sample unless an op draws them anew. Equal inputs give equal bits on every machine, in
+//! drawn from a counter-based generator, latent ops move it, edits set coordinates of it, classes and
+//! noise are shared by all views of a sample unless an op draws them anew. Equal inputs give equal bits on every machine, in
 //! any order of asking.
 //!
 //! A [`PixelSampler`] does the same for the image: it draws the [`Step`]s that turn the generator's
@@ -16,7 +16,9 @@
 mod block;
 mod class;
 mod drawn;
+mod dual;
 mod echo;
+mod edit;
 mod geometry;
 mod latent;
 mod mix;
@@ -36,7 +38,7 @@ mod step;
 mod walk;
 
 pub use block::{BlockInputs, Column};
-pub use drawn::{Drawn, Plan, PlannedInput, PlannedView};
+pub use drawn::{Drawn, Plan, PlannedEdit, PlannedInput, PlannedView};
 pub use echo::{Echo, Source};
 pub use mix::Mixture;
 pub(crate) use noise::Noise;

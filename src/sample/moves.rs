@@ -8,12 +8,12 @@ use std::ops::Range;
 use super::block::Column;
 use super::class::Labels;
 use super::drawn::Drawn;
+use super::edit::Anchor;
 use super::geometry::{lerp, slerp, turn};
 use super::latent::Draw;
 use super::place::{Amount, Place, Scratch, space};
 use super::pool::Pool;
 use super::random::Stream;
-use super::redraws::Redraws;
 use super::resample::Resample;
 use super::steer::Steer;
 use super::walk::Walks;
@@ -51,7 +51,7 @@ pub(super) struct Interpolate {
     /// The other sample.
     other: Stream,
     /// Each input with its anchors.
-    targets: Vec<(Target, Draw)>,
+    targets: Vec<(Target, Anchor)>,
     /// The one-hot class, if it goes along.
     class: Option<Target>,
 }
@@ -95,8 +95,8 @@ impl Target {
 }
 
 impl Setting<'_> {
-    /// All groups that move a latent.
-    pub fn moves(&self) -> Result<Vec<Moves>> {
+    /// All groups that move a latent; `anchors` are those of each input.
+    pub fn moves(&self, anchors: &[Option<Anchor>]) -> Result<Vec<Moves>> {
         let (views, seed) = (&self.recipe.views, self.recipe.seed);
         let mut next = usize::from(views.show_anchor());
         let mut moves = Vec::new();
@@ -104,14 +104,15 @@ impl Setting<'_> {
             let rows = next..next + group.moved() as usize;
             next = rows.end;
             let pool = group.pool.map(|n| Pool::new(n, seed, &format!("view group {number} pool")));
-            let ops =
-                (0..group.latent.len()).map(|op| self.op(number, op)).collect::<Result<_>>()?;
+            let ops = (0..group.latent.len())
+                .map(|op| self.op(number, op, anchors))
+                .collect::<Result<_>>()?;
             moves.push(Moves { views: group.count as usize, rows, pool, ops });
         }
         Ok(moves)
     }
 
-    fn op(&self, group: usize, ordinal: usize) -> Result<Move> {
+    fn op(&self, group: usize, ordinal: usize, anchors: &[Option<Anchor>]) -> Result<Move> {
         let recipe = self.recipe;
         let key = recipe.views.latent_key(group, ordinal);
         let inputs = recipe.latent_targets(group, ordinal)?;
@@ -150,10 +151,8 @@ impl Setting<'_> {
             }
             LatentKind::Interpolate { t, path, classes } => {
                 let anchor = |input: &usize| {
-                    let (name, role) = &recipe.generator.inputs[*input];
-                    let Role::Latent(distribution) = role else { unreachable!("checked") };
-                    let anchors = Draw::anchor(recipe.seed, name, *distribution);
-                    (target(input), anchors.with(&Redraws::new(&recipe.exclude)))
+                    let anchor = anchors[*input].clone();
+                    (target(input), anchor.expect("only latents are interpolated"))
                 };
                 let is_class = |(_, role): &(_, Role)| matches!(role, Role::Class(_));
                 let class = recipe.generator.inputs.iter().position(is_class);
@@ -310,7 +309,7 @@ impl Interpolate {
         let index = self.other(place);
         for (target, anchor) in &self.targets {
             let other = space(&mut scratch.values, target.elements);
-            anchor.fill(Place::of_anchor(index), other, &mut scratch.words);
+            anchor.fill(index, other, &mut scratch.words, &mut scratch.change);
             let latent = target.of_row(columns, row);
             match self.path {
                 LatentPath::Lerp => lerp(latent, other, t),

@@ -73,6 +73,8 @@ pub(super) struct Scratch {
     pub words: Vec<u32>,
     /// A latent beside the one that is moved.
     pub values: Vec<f32>,
+    /// By how much an edit changes a latent.
+    pub change: Vec<f64>,
     /// The activations of a walk: what a layer reads, and what it writes.
     pub layers: [Vec<f32>; 2],
     /// The neighbours of the views of one sample.

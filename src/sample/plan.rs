@@ -4,14 +4,15 @@ use std::sync::Arc;
 
 use super::block::{BlockInputs, Column};
 use super::class::Labels;
-use super::drawn::{Plan, PlannedInput, PlannedView};
+use super::drawn::{Plan, PlannedEdit, PlannedInput, PlannedView};
+use super::edit::{Anchor, Edits};
 use super::latent::Draw;
 use super::moves::{Move, Moves, Setting};
 use super::place::{Place, Scratch};
 use super::redraws::Redraws;
 use super::walk::Walks;
 use crate::error::{Error, Kind, Result};
-use crate::recipe::{Encoding, Epochs, Recipe, Role, Views};
+use crate::recipe::{EditAt, Encoding, Epochs, Recipe, Role, Views};
 
 /// Plans samples. Cheap to clone, free of state: any index, any order, any thread.
 #[derive(Debug, Clone)]
@@ -25,6 +26,10 @@ pub struct Sampler {
     labels: Option<Labels>,
     /// One for each group; shared by clones, as walks can be large.
     moves: Arc<[Moves]>,
+    /// What is set in every row, after it was moved.
+    edits: Arc<[Edits]>,
+    /// The edits of the recipe, without the values that they set.
+    planned: Arc<[PlannedEdit]>,
 }
 
 #[derive(Debug, Clone)]
@@ -37,7 +42,7 @@ struct Input {
 
 #[derive(Debug, Clone)]
 enum Source {
-    Latent(Draw),
+    Latent(Anchor),
     OneHot,
     Index,
     Noise(Draw),
@@ -46,11 +51,11 @@ enum Source {
 
 impl Sampler {
     /// A sampler for a recipe whose inputs have all been given a role, and the shape of one row of
-    /// each input, in the same order. Reads the walk files that it steers by.
+    /// each input, in the same order. Reads the walk files that it steers and edits by.
     ///
     /// # Errors
-    /// [`Kind::Recipe`] if a role does not fit the size of its input, or a latent op its inputs;
-    /// those of [`Walks::read`].
+    /// [`Kind::Recipe`] if a role does not fit the size of its input, or a latent op or an edit its
+    /// inputs; those of [`Walks::read`].
     pub fn new(recipe: &Recipe, shapes: &[Vec<usize>]) -> Result<Self> {
         Self::with_walks(recipe, shapes, &Walks::read(recipe)?)
     }
@@ -58,27 +63,28 @@ impl Sampler {
     /// As [`Sampler::new`], with walk files that were read before.
     ///
     /// # Errors
-    /// [`Kind::Recipe`] if a role does not fit the size of its input, or a latent op or a walk its
-    /// inputs.
+    /// [`Kind::Recipe`] if a role does not fit the size of its input, a latent op, an edit or a walk
+    /// its inputs, or an edit undoes an op.
     ///
     /// # Panics
     /// If `walks` were not read for this recipe.
     pub fn with_walks(recipe: &Recipe, shapes: &[Vec<usize>], walks: &Walks) -> Result<Self> {
         assert_eq!(recipe.generator.inputs.len(), shapes.len(), "one shape for each input");
+        let setting = Setting { recipe, shapes, walks };
+        let anchors = setting.anchors()?;
         let seed = recipe.seed;
         let redraws = Redraws::new(&recipe.exclude);
         let mut labels = None;
         let mut inputs = Vec::new();
-        for ((name, role), shape) in recipe.generator.inputs.iter().zip(shapes) {
+        let roles = recipe.generator.inputs.iter().zip(shapes).zip(&anchors);
+        for (((name, role), shape), anchor) in roles {
             let elements: usize = shape.iter().product();
             let misfit = |what: String| {
                 Error::new(Kind::Recipe, format!("input `{name}` takes {elements} values, {what}"))
                     .at(format!("generator.inputs.{name}"))
             };
             let source = match role {
-                Role::Latent(distribution) => {
-                    Source::Latent(Draw::anchor(seed, name, *distribution).with(&redraws))
-                }
+                Role::Latent(_) => Source::Latent(anchor.clone().expect("a latent has anchors")),
                 Role::Noise(distribution) => {
                     let noise = Draw::new(seed, &format!("noise {name}"), *distribution);
                     Source::Noise(noise.with(&redraws))
@@ -116,8 +122,11 @@ impl Sampler {
         }
         let views = &recipe.views;
         let (rows, row_of_view) = (views.rows() as usize, rows_of_views(views));
-        let moves = Setting { recipe, shapes, walks }.moves()?.into();
-        Ok(Self { epochs: views.epochs, rows, row_of_view, inputs, labels, moves })
+        let (moves, edits) = (setting.moves(&anchors)?, setting.edits(EditAt::Views)?);
+        setting.check_edited(&moves, &edits)?;
+        let planned = setting.planned_edits()?.into();
+        let (moves, edits, epochs) = (moves.into(), edits.into(), views.epochs);
+        Ok(Self { epochs, rows, row_of_view, inputs, labels, moves, edits, planned })
     }
 
     /// Generator images a sample takes: one for the anchor, if a view keeps it, and one for each
@@ -184,9 +193,15 @@ impl Sampler {
         }
         let labels = self.labels.as_ref();
         for (sample, index) in indices.enumerate() {
+            let row = sample * self.rows;
             for moves in self.moves.iter() {
-                let row = sample * self.rows;
                 moves.apply(index, epoch, row, &mut block.columns, labels, &mut scratch);
+            }
+            for edits in self.edits.iter() {
+                for row in row..row + self.rows {
+                    let latent = edits.target.of_row(&mut block.columns, row);
+                    edits.apply(index, latent, &mut scratch.change);
+                }
             }
         }
     }
@@ -227,7 +242,7 @@ impl Sampler {
             anchor: match &input.source {
                 Source::Latent(anchor) => {
                     let mut values = vec![0.0; input.elements];
-                    anchor.fill(Place::of_anchor(index), &mut values, &mut Vec::new());
+                    anchor.fill(index, &mut values, &mut Vec::new(), &mut Vec::new());
                     Some(values)
                 }
                 _ => None,
@@ -243,8 +258,21 @@ impl Sampler {
             echo: 0,
             label: self.label(index),
             inputs: self.inputs.iter().zip(&block.columns).map(planned).collect(),
+            edits: self.planned_edits(index),
             views: self.planned_views(index, epoch),
         }
+    }
+
+    /// What each edit of the recipe sets.
+    fn planned_edits(&self, index: u64) -> Vec<PlannedEdit> {
+        let mut planned = self.planned.to_vec();
+        self.edits.iter().for_each(|edits| edits.planned(index, &mut planned));
+        for input in &self.inputs {
+            if let Source::Latent(anchor) = &input.source {
+                anchor.planned(index, &mut planned);
+            }
+        }
+        planned
     }
 
     /// What was drawn for each view, all groups after each other.
@@ -329,7 +357,10 @@ impl Input {
 
     fn fill_row(&self, index: u64, label: Option<i64>, row: &mut [f32], scratch: &mut Scratch) {
         match &self.source {
-            Source::Latent(draw) | Source::Noise(draw) => {
+            Source::Latent(anchor) => {
+                anchor.fill(index, row, &mut scratch.words, &mut scratch.change);
+            }
+            Source::Noise(draw) => {
                 draw.fill(Place::of_anchor(index), row, &mut scratch.words);
             }
             Source::Fixed(values) => row.copy_from_slice(values),

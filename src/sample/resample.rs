@@ -62,6 +62,11 @@ impl Resample {
         resample
     }
 
+    /// The numbers of the latents and noises among its inputs.
+    pub fn inputs(&self) -> impl Iterator<Item = usize> {
+        self.vectors.iter().map(|(target, _)| target.input)
+    }
+
     pub fn apply(
         &self,
         place: Place,

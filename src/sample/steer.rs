@@ -74,6 +74,19 @@ impl Steer {
         }
     }
 
+    /// The number of the input that it moves.
+    pub fn input(&self) -> usize {
+        self.target.input
+    }
+
+    /// The names and vectors of the walks that are straight.
+    pub fn linear(&self) -> impl Iterator<Item = (&str, &[f32])> {
+        self.walks.iter().filter_map(|(name, _, walk)| match walk {
+            Walk::Linear(direction) => Some((&name[..], &direction[..])),
+            Walk::Steps { .. } => None,
+        })
+    }
+
     pub fn drawn(&self, place: Place) -> Drawn {
         let one =
             |(name, strength, _): &(String, Amount, Walk)| (name.clone(), strength.draw(place));
@@ -82,7 +95,7 @@ impl Steer {
 }
 
 /// Walks are for one input: the one that the recipe names, that the file names, or the only one.
-fn choose_input<'n>(
+pub(super) fn choose_input<'n>(
     allowed: &[usize],
     free: bool,
     file: &WalkFile,

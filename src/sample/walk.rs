@@ -25,7 +25,7 @@ use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors};
 
 use crate::error::{Error, Kind, Result, ResultExt};
-use crate::recipe::{LatentKind, Recipe, nearest, stay_inside};
+use crate::recipe::{LatentEdit, LatentKind, Recipe, nearest, stay_inside};
 
 /// What the metadata entry `format` of a walk file says.
 pub const WALK_FORMAT: &str = "genset directions 1";
@@ -36,11 +36,12 @@ pub const MAX_WALK_STEPS: u32 = 1000;
 /// Layers that a nonlinear walk may have.
 const MAX_LAYERS: usize = 64;
 
-/// The walk files that a recipe steers by, read once: for its digest and for its sampler.
+/// The walk files that a recipe steers and edits by, read once: for its digest and for its sampler.
 #[derive(Debug, Clone, Default)]
 pub struct Walks {
     files: BTreeMap<PathBuf, WalkFile>,
-    /// The hash of the file of each steering op, in the recipe's order.
+    /// The hash of the file of each steering op and then of each edit, in the recipe's order. The
+    /// canonical recipe says how many there are of both.
     hashes: Vec<[u8; 32]>,
 }
 
@@ -82,7 +83,7 @@ pub(super) struct Layer {
 }
 
 impl Walks {
-    /// Reads the files of all `steer` ops of a recipe, each once.
+    /// Reads the files of all `steer` ops and edits of a recipe, each once.
     ///
     /// # Errors
     /// [`Kind::Io`] if a file cannot be read, [`Kind::Limit`] if it has more than
@@ -92,20 +93,29 @@ impl Walks {
         let mut walks = Self::default();
         for (number, group) in recipe.views.groups.iter().enumerate() {
             for (ordinal, op) in group.latent.iter().enumerate() {
-                let LatentKind::Steer { file, .. } = &op.kind else { continue };
-                let key = format!("{}.file", recipe.views.latent_key(number, ordinal));
-                if !walks.files.contains_key(file) {
-                    let path = recipe.folder.join(file);
-                    stay_inside(&recipe.folder, &path, "the walks", &key)?;
-                    walks.files.insert(file.clone(), WalkFile::read(&path).at(|| key)?);
+                if let LatentKind::Steer { file, .. } = &op.kind {
+                    walks.add(recipe, file, &recipe.views.latent_key(number, ordinal))?;
                 }
-                walks.hashes.push(walks.files[file].hash);
             }
+        }
+        for (ordinal, edit) in recipe.edits.iter().enumerate() {
+            walks.add(recipe, &edit.file, &LatentEdit::key(ordinal))?;
         }
         Ok(walks)
     }
 
-    /// Adds what the files hold, in the order of the ops, but not where they lie: for
+    /// The file that the table at `key` names.
+    fn add(&mut self, recipe: &Recipe, file: &Path, key: &str) -> Result<()> {
+        if !self.files.contains_key(file) {
+            let (path, key) = (recipe.folder.join(file), format!("{key}.file"));
+            stay_inside(&recipe.folder, &path, "the walks", &key)?;
+            self.files.insert(file.to_owned(), WalkFile::read(&path).at(|| key)?);
+        }
+        self.hashes.push(self.files[file].hash);
+        Ok(())
+    }
+
+    /// Adds what the files hold, in the order of ops and edits, but not where they lie: for
     /// [`Recipe::digest`].
     pub fn hash_into(&self, hasher: &mut blake3::Hasher) {
         for hash in &self.hashes {
