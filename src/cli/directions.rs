@@ -21,7 +21,7 @@ pub(super) struct DirectionsArgs {
     /// A recipe, or builtin:NAME
     recipe: PathBuf,
     /// How directions are found: from the weights of the first layer (sefa), from an activation
-    /// (pca), or one for each attribute (regress)
+    /// (pca), one for each attribute (regress), or several (gradient)
     #[arg(long, value_enum, default_value_t = MethodName::Regress)]
     method: MethodName,
     /// The file of directions to write
@@ -30,12 +30,13 @@ pub(super) struct DirectionsArgs {
     /// The folder for a PNG a direction [default: the output's name, with -strips]
     #[arg(long, value_name = "DIR")]
     strips: Option<PathBuf>,
-    /// Directions that sefa and pca look for
+    /// Directions that sefa and pca look for; for each attribute, that gradient does
     #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..))]
     count: u16,
-    /// Samples to find directions on
-    #[arg(long, value_name = "N", default_value_t = 8192)]
-    samples: u64,
+    /// Samples to find directions on [default: 8192, or 1024 for gradient, which makes two images
+    /// of each for every element of the latent]
+    #[arg(long, value_name = "N")]
+    samples: Option<u64>,
     /// Further samples to measure them on
     #[arg(long, value_name = "N", default_value_t = 1024)]
     held_out: u64,
@@ -79,6 +80,7 @@ enum MethodName {
     Sefa,
     Pca,
     Regress,
+    Gradient,
 }
 
 /// Images across in a strip.
@@ -96,7 +98,10 @@ pub(super) fn run(args: &DirectionsArgs, json: bool) -> Result<()> {
     let settings = Settings {
         method,
         count: usize::from(args.count),
-        samples: args.samples,
+        samples: args.samples.unwrap_or(match args.method {
+            MethodName::Gradient => 1024,
+            _ => 8192,
+        }),
         held_out: args.held_out,
         step: args.step,
         attributes: args.attribute.clone(),
@@ -138,6 +143,7 @@ fn method(args: &DirectionsArgs) -> Result<Method> {
         MethodName::Sefa => Method::Sefa { layers: args.layers.clone() },
         MethodName::Pca => Method::Pca { activation: args.activation.clone() },
         MethodName::Regress => Method::Regress { ridge: args.ridge, conditional: args.conditional },
+        MethodName::Gradient => Method::Gradient,
     })
 }
 

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use super::evaluate;
 use super::explorer::Explorer;
 use super::file::Found;
+use super::gradient::Subspace;
 use super::meter::Meter;
 use super::pca::{self, Rows};
 use super::regress::{self, Table};
@@ -37,16 +38,21 @@ pub enum Method {
         /// Takes the directions of the other attributes out of each.
         conditional: bool,
     },
+    /// Several directions for each attribute: eigenvectors of the mean outer product of its
+    /// gradient (active subspaces, Constantine et al., 2014). Twice as many images a sample as the
+    /// latent has elements.
+    Gradient,
 }
 
 impl Method {
-    /// Its name: `sefa`, `pca` or `regress`.
+    /// Its name: `sefa`, `pca`, `regress` or `gradient`.
     #[must_use]
     pub fn name(&self) -> &'static str {
         match self {
             Self::Sefa { .. } => "sefa",
             Self::Pca { .. } => "pca",
             Self::Regress { .. } => "regress",
+            Self::Gradient => "gradient",
         }
     }
 }
@@ -56,7 +62,7 @@ impl Method {
 pub struct Settings {
     /// How.
     pub method: Method,
-    /// Directions, for `sefa` and `pca`.
+    /// Directions, for `sefa` and `pca`; for each attribute, for `gradient`.
     pub count: usize,
     /// Samples that directions are fitted on: `0..samples`.
     pub samples: u64,
@@ -116,9 +122,14 @@ impl Explorer {
         let fits = !matches!(settings.method, Method::Sefa { .. });
         let planned = match settings.method {
             Method::Regress { .. } => meter.names().len(),
+            Method::Gradient => meter.names().len() * settings.count.min(self.input().elements()),
             _ => settings.count.min(self.input().elements()),
         };
-        let fitting = if fits { settings.samples } else { 0 };
+        let fitting = match settings.method {
+            Method::Sefa { .. } => 0,
+            Method::Gradient => 2 * settings.samples * self.input().elements() as u64,
+            _ => settings.samples,
+        };
         let total = fitting + settings.held_out * (1 + 2 * planned as u64);
         let mut made = 0;
         let mut done = |count: u64| {
@@ -134,6 +145,13 @@ impl Explorer {
             Method::Regress { ridge, conditional } => {
                 let table = self.table(0..settings.samples, &mut meter, stop, &mut done)?;
                 let (found, without) = regressed(&table, &meter, settings, (*ridge, *conditional))?;
+                skipped = without;
+                (found, Vec::new())
+            }
+            Method::Gradient => {
+                let Settings { samples, step, count, .. } = *settings;
+                let found = self.gradients(0..samples, step, count, &mut meter, stop, &mut done)?;
+                let (found, without) = steepest(found, &meter, settings)?;
                 skipped = without;
                 (found, Vec::new())
             }
@@ -340,6 +358,39 @@ fn regressed(
         fit: Some((at, fit)),
     });
     Ok((candidates.collect(), skipped))
+}
+
+/// The directions of each attribute's gradients, called `NAME`, `NAME-2`, …, and the attributes that
+/// have none, with the reason.
+fn steepest(
+    found: Vec<Result<Subspace>>,
+    meter: &Meter,
+    settings: &Settings,
+) -> Result<(Vec<Candidate>, Vec<String>)> {
+    let (mut candidates, mut skipped) = (Vec::new(), Vec::new());
+    for (found, name) in found.into_iter().zip(meter.names()) {
+        match found {
+            Ok(Subspace { axes }) => {
+                candidates.extend(axes.into_iter().enumerate().map(
+                    |(at, (eigenvalue, share, vector))| Candidate {
+                        name: match at {
+                            0 => name.clone(),
+                            _ => format!("{name}-{}", at + 1),
+                        },
+                        vector,
+                        eigenvalue: Some(eigenvalue),
+                        share: Some(share),
+                        fit: None,
+                    },
+                ));
+            }
+            Err(error) if settings.attributes.contains(name) => {
+                return Err(error.at(format!("attribute `{name}`")).help("leave it out"));
+            }
+            Err(error) => skipped.push(format!("{name}: {}", error.summary())),
+        }
+    }
+    Ok((candidates, skipped))
 }
 
 fn check(settings: &Settings) -> Result<()> {

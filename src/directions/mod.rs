@@ -1,11 +1,11 @@
 //! Directions in latent space: found without training code, measured before they are trusted.
 //!
 //! An [`Explorer`] opens a recipe's generator. [`Explorer::find`] looks for directions by one of
-//! three [`Method`]s, moves latents that it has not seen before along each, and reports what
+//! four [`Method`]s, moves latents that it has not seen before along each, and reports what
 //! changed in the images and what else did. [`Found::write`] keeps the directions for the `steer`
 //! operation of a recipe; [`Explorer::strip`] shows them.
 //!
-//! The way of a direction: `sefa`, `pca` or `regress` proposes vectors, `attribute` (with `ink`
+//! The way of a direction: `sefa`, `pca`, `regress` or `gradient` proposes vectors, `attribute` (with `ink`
 //! and `scorer`) measures images, `evaluate` compares pairs of them, `report` holds the outcome,
 //! `file` writes it. All sums run in `f64` in the order of the samples, so the same machine and
 //! provider give the same bytes.
@@ -29,6 +29,7 @@ mod evaluate;
 mod explorer;
 mod file;
 mod find;
+mod gradient;
 mod ink;
 mod meter;
 mod pca;

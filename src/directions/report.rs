@@ -8,7 +8,7 @@ const NAMED: f64 = 0.1;
 /// How directions were found and what they do.
 #[derive(Debug, Clone, Serialize)]
 pub struct Report {
-    /// `sefa`, `pca` or `regress`.
+    /// `sefa`, `pca`, `regress` or `gradient`.
     pub method: String,
     /// The generator's file, or `builtin:NAME`.
     pub model: String,
@@ -36,7 +36,7 @@ pub struct Report {
     pub attributes: Vec<AttributeReport>,
     /// The directions.
     pub directions: Vec<Direction>,
-    /// Attributes for which there is no direction (`regress`), each with the reason.
+    /// Attributes for which there is no direction (`regress`, `gradient`), each with the reason.
     pub skipped: Vec<String>,
 }
 
@@ -60,7 +60,7 @@ pub struct AttributeReport {
 pub struct Direction {
     /// Its name in the file.
     pub name: String,
-    /// Eigenvalue (`sefa`) or variance (`pca`).
+    /// Eigenvalue (`sefa`, `gradient`) or variance (`pca`).
     pub eigenvalue: Option<f64>,
     /// Its share of all of them.
     pub share: Option<f64>,
