@@ -16,7 +16,7 @@ use super::redraws::Redraws;
 use super::steer::choose_input;
 use super::walk::{Walk, WalkFile};
 use crate::error::{Error, Kind, Result, ResultExt};
-use crate::recipe::{EditAt, EditKind, LatentEdit, Role, Target as Wanted};
+use crate::recipe::{EditAt, EditKind, LatentEdit, Role, Span, Target as Wanted};
 
 /// Coordinates that may be set or kept in one input: far more than attributes have names.
 const MAX_COORDINATES: usize = 256;
@@ -50,9 +50,18 @@ struct Coordinate {
 /// What a coordinate is set to.
 #[derive(Debug, Clone)]
 enum Value {
-    Uniform(Amount),
-    Normal { mean: f64, std: f64, stream: Stream },
-    Choice { values: Vec<f32>, table: Table, stream: Stream },
+    /// A fixed value, or a uniform one.
+    Span(Amount),
+    Normal {
+        mean: f64,
+        std: f64,
+        stream: Stream,
+    },
+    Choice {
+        values: Vec<f32>,
+        table: Table,
+        stream: Stream,
+    },
 }
 
 /// A direction of a file, with the words that errors call it by.
@@ -323,13 +332,11 @@ impl Anchor {
 #[allow(clippy::cast_possible_truncation)]
 impl Value {
     fn new(kind: &EditKind, seed: u64, purpose: &str) -> Self {
-        let fixed = |value| Self::Uniform(Amount::new(crate::recipe::Span::fixed(value), seed, ""));
+        let fixed = |value| Self::Span(Amount::new(Span::fixed(value), seed, purpose));
         match kind {
             EditKind::Remove => fixed(0.0),
             EditKind::Fix { value } => fixed(*value),
-            EditKind::Draw(Wanted::Uniform(span)) => {
-                Self::Uniform(Amount::new(*span, seed, purpose))
-            }
+            EditKind::Draw(Wanted::Uniform(span)) => Self::Span(Amount::new(*span, seed, purpose)),
             EditKind::Draw(Wanted::Normal { mean, std }) => {
                 Self::Normal { mean: *mean, std: *std, stream: Stream::new(seed, purpose) }
             }
@@ -348,7 +355,7 @@ impl Value {
     fn draw(&self, index: u64) -> f32 {
         let place = Place::of_anchor(index);
         match self {
-            Self::Uniform(amount) => amount.draw(place),
+            Self::Span(amount) => amount.draw(place),
             Self::Normal { mean, std, stream } => {
                 let (mut word, mut deviate) = ([0], [0.0]);
                 place.words(stream, &mut word);
