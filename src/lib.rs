@@ -37,7 +37,7 @@
 //! | room | what it does |
 //! |---|---|
 //! | [`recipe`] | what the dataset is: TOML in, a checked recipe and its digest out |
-//! | [`sample`] | index to plan: counter-based random numbers, latents and their moves, walks, pools, classes, pixel steps, echoes |
+//! | [`sample`] | index to plan: counter-based random numbers, latents and their moves, walks, pools, edits, classes, pixel steps, echoes |
 //! | [`graph`] | ONNX models as values: read, checked, asked, edited, written; shapes, rewrites, linear layers; put together and differentiated |
 //! | [`runtime`] | ONNX Runtime: found or installed; providers, sessions and tensors |
 //! | [`generate`] | latents to images: contract, generator, doctor; how a graph is executed, and profiles |
@@ -51,7 +51,7 @@
 //! | [`inspect`](mod@inspect) | what a generator is, what is wrong with it, and a recipe for it |
 //! | `metrics` | a loader's statistics for Prometheus (feature `metrics`); uses `load`, nothing uses it but `cli` |
 //! | [`directions`] | directions in latent space: found, measured, written for steering |
-//! | [`evaluate`] | what an encoder is worth: linear and nearest-neighbour probes of its features; what a generated dataset must prove: copies, variety |
+//! | [`evaluate`] | what an encoder is worth: linear and nearest-neighbour probes of its features; what a generated dataset must prove: copies, variety, what edits do to attributes |
 //! | [`bench`](mod@bench) | throughput against its ceiling, and against stored images; rewrites, sessions and threads that compete |
 
 pub mod bench;

@@ -1,47 +1,52 @@
 //! `genset audit`: what a generated dataset must prove.
 
-use std::fmt::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
-use super::common::{
-    ExecutionArgs, InputArgs, on_interrupt, print, print_json, progress, thousands,
-};
+use super::common::{ExecutionArgs, InputArgs};
+use super::{audit_attribute, audit_copies};
 use crate::error::{Error, Kind, Result};
-use crate::evaluate::audit::{
-    Audit, Closer, Manifold, NEIGHBOURS, Progress, Report, Share, Space, Step, Subject,
-    write_pairs_sheet,
-};
+use crate::evaluate::attribute::{AttributeAudit, Encoder};
+use crate::evaluate::audit::{Audit, NEIGHBOURS};
 use crate::graph::Model;
-use crate::load::Dataset;
 
-/// Pairs on a sheet.
-const PAIRS: usize = 40;
-
-/// Whether a generated dataset copies the images its generator learnt from, and has their variety
+/// What a generated dataset must prove: that it copies no real image, has their variety, and what its
+/// edits remove
 ///
-/// Every generated image is compared with the real ones by its relative distance: that to its
-/// nearest real image, divided by the mean of those to the next ones. Held-out real images, which the
-/// generator did not learn from, say how that is spread where nothing was copied. Copies are found
-/// where more generated images than chance allows are closer than 0.1, 1 or 5 % of the held-out ones
-/// (exact precedence tests; all alarms of honest datasets together have the probability --level).
-/// Beside that: precision, recall, density, coverage, Fréchet distance, Vendi score, duplicates
-/// within the stream, and the balance of classes, each with what held-out images come to. In raw
-/// pixels, and with --encoder in the features of an encoder too.
+/// With --against: every generated image is compared with the real ones by its relative distance:
+/// that to its nearest real image, divided by the mean of those to the next ones. Held-out real
+/// images, which the generator did not learn from, say how that is spread where nothing was copied.
+/// Copies are found where more generated images than chance allows are closer than 0.1, 1 or 5 % of
+/// the held-out ones (exact precedence tests; all alarms of honest datasets together have the
+/// probability --level). Beside that: precision, recall, density, coverage, Fréchet distance, Vendi
+/// score, duplicates within the stream, and the balance of classes, each with what held-out images
+/// come to.
+///
+/// With --attribute: every sample is made with the recipe's [[edit]] and without. For each attribute:
+/// its distribution before and after, and how often probes (logistic regression and nearest
+/// neighbours) tell from edited images whether the unedited one lies above the median of its class.
+/// An attribute is removed where all probes come to chance. Beside it, how well classes are told.
+///
+/// Both look at raw pixels, and with --encoder at the features of an encoder too.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "\
-Exit code: 0 if no copies were found, 1 if they were.
+#[command(
+    group = clap::ArgGroup::new("what").required(true).args(["against", "attribute"]),
+    after_help = "\
+Exit code of --against: 0 if no copies were found, 1 if they were.
 
-  genset audit builtin:digits --against mnist/ --held-out mnist/t10k-images-idx3-ubyte")]
+  genset audit builtin:digits --against mnist/ --held-out mnist/t10k-images-idx3-ubyte
+  genset audit upright.toml --attribute slant"
+)]
 pub(super) struct AuditArgs {
-    /// A recipe, builtin:NAME, or images that were generated
-    recipe: PathBuf,
+    /// A recipe, builtin:NAME, or with --against images that were generated
+    pub recipe: PathBuf,
     /// The images that the generator learnt from: a folder, tar, IDX, .npy, CIFAR, or shards
     #[arg(long, value_name = "DATA")]
-    against: PathBuf,
-    /// Real images that it did not learn from [default: a sixth of the others]
-    #[arg(long, value_name = "DATA")]
-    held_out: Option<PathBuf>,
+    pub against: Option<PathBuf>,
+    /// An attribute that a recipe with [[edit]] changes, such as slant, or `all` that fit the images;
+    /// may be given again
+    #[arg(long, value_name = "NAME")]
+    attribute: Vec<String>,
     /// Look in the features of this ONNX encoder too, from images [N, C, H, W] to [N, D]
     #[arg(long, value_name = "ENCODER.onnx")]
     encoder: Option<PathBuf>,
@@ -50,223 +55,91 @@ pub(super) struct AuditArgs {
     output: Option<String>,
     #[command(flatten)]
     input: InputArgs,
-    /// Audit the first N samples
-    #[arg(long, value_name = "N", default_value_t = 10_000, value_parser = clap::value_parser!(u64).range(1..))]
+    /// Look at the first N samples; probes of attributes learn from twice as many beside
+    #[arg(long, value_name = "N", default_value_t = 10_000, value_parser = clap::value_parser!(u64).range(1..1 << 32))]
     samples: u64,
-    /// Compare with the first N real images only
-    #[arg(long, value_name = "N")]
-    limit: Option<u64>,
-    /// Real images that each image is compared with: the nearest, and those that say what is usual
-    #[arg(long, value_name = "K", default_value_t = NEIGHBOURS)]
-    neighbours: usize,
-    /// The probability of an alarm on a dataset without copies
-    #[arg(long, value_name = "P", default_value_t = 0.01)]
-    level: f64,
-    /// Draws the held-out images and those whose variety is compared
+    /// Draws what is held out and chosen
     #[arg(long, value_name = "N", default_value_t = 0)]
     seed: u64,
+    /// Real images that the generator did not learn from [default: a sixth of the others]
+    #[arg(long, value_name = "DATA", requires = "against", help_heading = "With --against")]
+    pub held_out: Option<PathBuf>,
+    /// Compare with the first N real images only
+    #[arg(long, value_name = "N", requires = "against", help_heading = "With --against")]
+    limit: Option<u64>,
+    /// Real images that each image is compared with: the nearest, and those that say what is usual
+    #[arg(long, value_name = "K", default_value_t = NEIGHBOURS, requires = "against", help_heading = "With --against")]
+    neighbours: usize,
+    /// The probability of an alarm on a dataset without copies
+    #[arg(
+        long,
+        value_name = "P",
+        default_value_t = 0.01,
+        requires = "against",
+        help_heading = "With --against"
+    )]
+    level: f64,
     /// Write a contact sheet of the closest pairs: the generated image, then the real one
-    #[arg(long, value_name = "PNG")]
-    sheet: Option<PathBuf>,
+    #[arg(long, value_name = "PNG", requires = "against", help_heading = "With --against")]
+    pub sheet: Option<PathBuf>,
     /// Images a call of the encoder, where its file does not fix that
-    #[arg(long, value_name = "N", default_value_t = 256)]
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = 256,
+        requires = "against",
+        help_heading = "With --against"
+    )]
     batch: usize,
     /// Threads that make features; changes no result [default: one a core]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", requires = "against", help_heading = "With --against")]
     workers: Option<usize>,
     /// MiB that the features of all images may take
-    #[arg(long, value_name = "MIB", default_value_t = crate::evaluate::FEATURE_MEMORY >> 20)]
+    #[arg(long, value_name = "MIB", default_value_t = crate::evaluate::FEATURE_MEMORY >> 20, requires = "against", help_heading = "With --against")]
     memory: u64,
+    /// The first sample [default: past those that the directions were found on]
+    #[arg(long, value_name = "A", requires = "attribute", help_heading = "With --attribute")]
+    from: Option<u64>,
     #[command(flatten)]
-    execution: ExecutionArgs,
+    pub execution: ExecutionArgs,
 }
 
 pub(super) fn run(args: &AuditArgs, json: bool) -> Result<ExitCode> {
-    let stop = on_interrupt();
-    let audit = Audit {
-        samples: args.samples,
-        limit: args.limit,
-        neighbours: args.neighbours,
-        level: args.level,
-        seed: args.seed,
-        input: args.input.input()?,
-        output: args.output.clone(),
-        batch: args.batch,
-        workers: args.workers,
-        memory: args.memory.saturating_mul(1 << 20),
-    };
-    if audit.input.is_some() && args.encoder.is_none() {
+    let input = args.input.input()?;
+    if input.is_some() && args.encoder.is_none() {
         let message = "--range, --mean and --std say what an encoder expects, and there is none";
         return Err(Error::new(Kind::Argument, message).help("--encoder ENCODER.onnx names one"));
     }
-    let options = args.execution.options();
-    let encoder = args.encoder.as_ref().map(|path| Model::read(path)).transpose()?;
-    let generated = args.execution.open(&args.recipe)?;
-    let real = real(&args.against, args)?;
-    let held_out = args.held_out.as_ref().map(|path| self::real(path, args)).transpose()?;
-    let subject = Subject {
-        generated: &generated,
-        real: &real,
-        held_out: held_out.as_ref(),
-        encoder: encoder.as_ref(),
+    let model = args.encoder.as_ref().map(|path| Model::read(path)).transpose()?;
+    if let Some(against) = &args.against {
+        let audit = Audit {
+            samples: args.samples,
+            limit: args.limit,
+            neighbours: args.neighbours,
+            level: args.level,
+            seed: args.seed,
+            input,
+            output: args.output.clone(),
+            batch: args.batch,
+            workers: args.workers,
+            memory: args.memory.saturating_mul(1 << 20),
+        };
+        return audit_copies::run(args, against, &audit, model.as_ref(), json);
+    }
+    let all = args.attribute.iter().any(|name| name == "all");
+    let audit = AttributeAudit {
+        attributes: if all { Vec::new() } else { args.attribute.clone() },
+        train: 2 * args.samples,
+        test: args.samples,
+        first: args.from,
+        seed: args.seed,
+        ..AttributeAudit::default()
     };
-    let bar = progress(0, "");
-    let mut told = None;
-    let report = audit.run(&subject, &options, &stop, &mut |now: Progress| {
-        let Progress { space, step, done, total } = now;
-        if told.replace((space, step)) != Some((space, step)) {
-            bar.set_length(total);
-            bar.reset();
-            bar.set_message(format!("{}: {}", ["pixels", "encoder"][space.min(1)], name(step)));
-        }
-        bar.set_position(done);
+    let encoder = model.as_ref().map(|model| Encoder {
+        model,
+        input: input.as_ref(),
+        output: args.output.as_deref(),
     });
-    bar.finish_and_clear();
-    let report = report?;
-    let written = match &args.sheet {
-        Some(path) => write_pairs_sheet(path, &report, [&generated, &real], PAIRS, &stop)?,
-        None => false,
-    };
-    if json {
-        print_json(&report)?;
-    } else {
-        let mut text = text(&report);
-        if let Some(path) = &args.sheet {
-            let _ = match written {
-                true => writeln!(text, "the closest pairs: {}", path.display()),
-                false => writeln!(text, "no pair is suspect: {} was not written", path.display()),
-            };
-        }
-        print(&text)?;
-    }
-    Ok(if report.alarm { ExitCode::FAILURE } else { ExitCode::SUCCESS })
-}
-
-/// Real images, which the recipe's settings are not for; those of `source` are for both.
-fn real(path: &Path, args: &AuditArgs) -> Result<Dataset> {
-    let mut options = args.execution.options();
-    options.settings.retain(|setting| setting.starts_with("source."));
-    Dataset::open_with(path, options)
-}
-
-fn name(step: Step) -> &'static str {
-    match step {
-        Step::Generated => "generated images",
-        Step::Real => "real images",
-        Step::HeldOut => "held-out images",
-        Step::Distances => "distances",
-        Step::Variety => "variety",
-    }
-}
-
-fn text(report: &Report) -> String {
-    let count = |images: usize| thousands(images as f64);
-    let mut text = String::new();
-    let _ = writeln!(
-        text,
-        "{}: {} images, against {} of {}, with {} held out{}; [ ]: 95 % interval",
-        report.generated.name,
-        count(report.generated.images),
-        count(report.real.images),
-        report.real.name,
-        count(report.held_out.images),
-        match report.held_out_of_real {
-            true => " of them".to_owned(),
-            false => format!(": {}", report.held_out.name),
-        },
-    );
-    for space in &report.spaces {
-        of_space(&mut text, space);
-    }
-    if let Some(balance) = &report.balance {
-        let _ = writeln!(
-            text,
-            "\nclasses: {:.2} of {} in effect; χ² {:.1} against the recipe's balance (p = {:.3})",
-            balance.effective,
-            balance.expected.iter().filter(|share| **share > 0.0).count(),
-            balance.chi_square,
-            balance.p
-        );
-    }
-    let _ = match report.alarm {
-        true => {
-            writeln!(text, "\nCOPIES: more images are too close to real ones than chance allows")
-        }
-        false => writeln!(text, "\nno copies found, at a level of {}", report.level),
-    };
-    text
-}
-
-fn of_space(text: &mut String, space: &Space) {
-    let Space { name, dimensions, copies, variety } = space;
-    let _ = writeln!(text, "\n{name} ({dimensions} dimensions)");
-    let _ = writeln!(
-        text,
-        "  copies: relative distance to the nearest of {} real images",
-        copies.neighbours
-    );
-    let row = |text: &mut String, name: &str, values: [f64; 5]| {
-        let values: Vec<String> = values.iter().map(|value| format!("{value:8.3}")).collect();
-        let _ = writeln!(text, "    {name:26}{}", values.join(""));
-    };
-    let head = ["least", "1 %", "5 %", "25 %", "median"];
-    let head: Vec<String> = head.iter().map(|name| format!("{name:>8}")).collect();
-    let _ = writeln!(text, "    {:26}{}", "", head.join(""));
-    row(text, "generated", copies.generated.relative);
-    row(text, "held out", copies.held_out.relative);
-    for closer in &copies.closer {
-        closer_line(text, closer, "the held-out images");
-    }
-    let _ = match (copies.alarm, copies.suspects) {
-        (false, n) => writeln!(text, "    no alarm; {n} closest to look at"),
-        (true, n) => writeln!(text, "    ALARM: {n} suspects, the closest are samples {}", {
-            let first: Vec<String> =
-                copies.closest.iter().take(8).map(|pair| pair.index.to_string()).collect();
-            first.join(", ")
-        }),
-    };
-    let _ = writeln!(text, "  variety: {} images of each", thousands(variety.images as f64));
-    let head = ["precision", "recall", "density", "coverage", "Fréchet", "Vendi"];
-    let head: Vec<String> = head.iter().map(|name| format!("{name:>11}")).collect();
-    let _ = writeln!(text, "    {:12}{}", "", head.join(""));
-    for (name, measures) in [("generated", &variety.generated), ("held out", &variety.held_out)] {
-        let Manifold { precision, recall, density, coverage } = &measures.manifold;
-        let _ = writeln!(
-            text,
-            "    {name:12}{:>11}{:>11}{density:>11.3}{:>11}{:>11.3}{:>11.1}",
-            percent(precision),
-            percent(recall),
-            percent(coverage),
-            measures.frechet_distance,
-            measures.vendi_score,
-        );
-    }
-    let duplicates = &variety.duplicates;
-    let _ = writeln!(
-        text,
-        "  duplicates: {} of {} samples are an earlier one to the bit",
-        duplicates.exact.count, duplicates.exact.of
-    );
-    for closer in &duplicates.closer {
-        closer_line(text, closer, "real images to each other");
-    }
-    if duplicates.alarm {
-        let _ = writeln!(text, "    ALARM: samples are more alike than real images are");
-    }
-}
-
-fn closer_line(text: &mut String, closer: &Closer, than: &str) {
-    let Closer { quantile, share, p, .. } = closer;
-    let [low, high] = share.interval.map(|end| 100.0 * end);
-    let _ = writeln!(
-        text,
-        "    closer than {:>3} % of {than}: {:.2} % [{low:.2}, {high:.2}]  p = {}",
-        100.0 * quantile,
-        100.0 * share.value,
-        if *p < 1e-3 { format!("{p:.0e}") } else { format!("{p:.3}") }
-    );
-}
-
-fn percent(share: &Share) -> String {
-    format!("{:.1} %", 100.0 * share.value)
+    audit_attribute::run(&args.recipe, &audit, encoder, &args.execution, json)
+        .map(|()| ExitCode::SUCCESS)
 }

@@ -4,6 +4,8 @@
 //! (`--json`: one document), progress and errors to stderr.
 
 mod audit;
+mod audit_attribute;
+mod audit_copies;
 mod bench;
 mod bench_against;
 mod common;

@@ -119,6 +119,7 @@ fn sheet(args: &PreviewArgs, json: bool, stop: &Stop) -> Result<()> {
             "index": indices,
             "label": plans.iter().map(|plan| plan.label).collect::<Option<Vec<u32>>>(),
             "views": views,
+            "edits": plans.iter().map(|plan| &plan.edits).collect::<Vec<_>>(),
             "drawn": plans.iter().map(|plan| &plan.views).collect::<Vec<_>>(),
         }));
     }

@@ -34,6 +34,26 @@ impl Explorer {
     /// # Errors
     /// Those of [`Dataset::from_recipe`]; [`Kind::Argument`] if there is no such latent input.
     pub fn open(recipe: &Recipe, options: &Options, input: Option<&str>) -> Result<Self> {
+        Self::open_on(recipe, options, |recipe| choose_input(recipe, input))
+    }
+
+    /// As [`Explorer::open`], where nothing is to be moved: any latent input will do.
+    ///
+    /// # Errors
+    /// As [`Explorer::open`], if there is none.
+    pub(crate) fn open_to_measure(recipe: &Recipe, options: &Options) -> Result<Self> {
+        Self::open_on(recipe, options, |recipe| {
+            let inputs = &recipe.generator.inputs;
+            let latent = inputs.iter().find(|(_, role)| matches!(role, Role::Latent(_)));
+            choose_input(recipe, latent.map(|(name, _)| name.as_str()))
+        })
+    }
+
+    fn open_on(
+        recipe: &Recipe,
+        options: &Options,
+        choose: impl FnOnce(&Recipe) -> Result<usize>,
+    ) -> Result<Self> {
         let mut recipe = recipe.clone();
         recipe.views = Views::default();
         (recipe.cache, recipe.mix) = (None, None);
@@ -41,7 +61,7 @@ impl Explorer {
         recipe.output = Output { dtype: Dtype::F32, layout: Layout::Nchw, normalise: None };
         let dataset = Dataset::from_recipe(recipe, options.clone())?;
         let generated = dataset.generated()?;
-        let input = choose_input(generated.recipe(), input)?;
+        let input = choose(generated.recipe())?;
         Ok(Self {
             generator: generated.generator()?,
             delivery: Delivery::new(generated.contract().image, &generated.recipe().output)?,

@@ -85,6 +85,23 @@ impl Found {
     }
 }
 
+/// One past the last sample that the directions in a file were found and measured on, as its report
+/// says; `None` if it has no report.
+///
+/// # Errors
+/// [`Kind::Io`] naming `path`; [`Kind::Recipe`] if it is no safetensors file.
+pub(crate) fn samples_used(path: &Path) -> Result<Option<u64>> {
+    let bytes = std::fs::read(path).map_err(|error| Error::io(path, "read", error))?;
+    let (_, header) = safetensors::SafeTensors::read_metadata(&bytes).map_err(|error| {
+        let message = format!("is not a safetensors file: {error}");
+        Error::new(Kind::Recipe, message).at(path.display())
+    })?;
+    let report = header.metadata().as_ref().and_then(|metadata| metadata.get("report"));
+    let report: Option<Value> = report.and_then(|text| serde_json::from_str(text).ok());
+    let end = |report: &Value, key: &str| report.get(key)?.get(1)?.as_u64();
+    Ok(report.and_then(|report| end(&report, "fitted").max(end(&report, "held_out"))))
+}
+
 /// The same file with its header in order: the metadata comes out of a hash map, which has
 /// another order in every process.
 fn sorted(file: &[u8]) -> Option<Vec<u8>> {
@@ -190,6 +207,7 @@ mod tests {
         let path = folder.path().join("dirs.safetensors");
         found().write(&path).unwrap();
         assert_eq!(std::fs::read(&path).unwrap(), found().to_bytes().unwrap());
+        assert_eq!(samples_used(&path).unwrap(), Some(8));
         let error = found().write(&folder.path().join("none/dirs.safetensors")).unwrap_err();
         assert!(error.to_string().contains("none/dirs.safetensors"), "{error}");
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);

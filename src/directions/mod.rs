@@ -31,6 +31,7 @@ mod file;
 mod find;
 mod gradient;
 mod ink;
+mod measured;
 mod meter;
 mod pca;
 mod regress;
@@ -42,6 +43,9 @@ mod strip;
 
 pub use attribute::{Attribute, Picture, attributes};
 pub use explorer::Explorer;
+pub(crate) use file::samples_used;
 pub use file::{FORMAT, Found};
 pub use find::{Method, Settings};
+pub(crate) use measured::Measured;
 pub use report::{AttributeReport, Direction, Effect, Report};
+pub(crate) use statistics::Mean;

@@ -2,7 +2,7 @@
 
 /// The mean of some numbers with its standard error.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Mean {
+pub(crate) struct Mean {
     /// How many numbers.
     pub count: usize,
     pub mean: f64,

@@ -1,10 +1,12 @@
 //! An encoder on one thread: images in, a row of features for each out.
 
+use ndarray::Array2;
+
 use super::extract::Featurise;
 use super::pixels::Pixels;
 use crate::error::{Error, Kind, Result, ResultExt};
 use crate::graph::{Dim, EncoderInput, Model, ValueInfo};
-use crate::load::{Images, Options};
+use crate::load::{Images, Options, Stop};
 use crate::runtime::{ImageModel, Runtime, Search};
 
 /// An encoder as it is to be run.
@@ -43,6 +45,33 @@ pub(super) fn open(
 ) -> Result<Vec<Box<dyn Featurise>>> {
     let one = || open_one(encoding, image).at(|| encoding.model.name().to_owned());
     (0..count).map(|_| Ok(Box::new(one()?) as Box<dyn Featurise>)).collect()
+}
+
+/// Features of images that are intensities, `[N, C, H, W]`: `[N, D]`.
+///
+/// # Errors
+/// As [`open`].
+pub(super) fn of_intensities(
+    encoding: &Encoding<'_>,
+    image: [usize; 3],
+    images: &[f32],
+    stop: &Stop,
+) -> Result<Array2<f32>> {
+    let mut encoder = open_one(encoding, image).at(|| encoding.model.name().to_owned())?;
+    let len = image.iter().product::<usize>();
+    let mut rows = Vec::new();
+    for some in images.chunks(len * encoder.a_call) {
+        stop.check()?;
+        encoder.scratch.clear();
+        for one in some.chunks_exact(len) {
+            encoder.pixels.push_intensities(one, image[0], &mut encoder.scratch);
+        }
+        encoder.scratch.resize(encoder.a_call * encoder.image_len, 0.0);
+        let values = encoder.call().at(|| encoder.name.clone())?;
+        rows.extend(&values[..some.len() / len * encoder.width]);
+    }
+    let shape = (images.len() / len.max(1), encoder.width);
+    Ok(Array2::from_shape_vec(shape, rows).expect("a row for each image"))
 }
 
 fn open_one(encoding: &Encoding<'_>, image: [usize; 3]) -> Result<Encoder> {

@@ -36,6 +36,7 @@
 //! # }
 //! ```
 
+pub mod attribute;
 pub mod audit;
 mod classes;
 mod encoder;

@@ -23,6 +23,16 @@ impl Pixels {
         Self { tables: coefficients.iter().map(table).collect(), coefficients }
     }
 
+    /// Adds an image of `stored` channels of intensities to `out`, `[C, H, W]`.
+    pub fn push_intensities(&self, image: &[f32], stored: usize, out: &mut Vec<f32>) {
+        let pixels = image.len() / stored.max(1);
+        for (channel, [factor, summand]) in self.coefficients.iter().enumerate() {
+            let from = if stored == 1 { 0 } else { channel };
+            let plane = image[from * pixels..][..pixels].iter();
+            out.extend(plane.map(|x| (factor * f64::from(*x) + summand) as f32));
+        }
+    }
+
     /// Adds the first view of the `i`-th image to `out`, `[C, H, W]`.
     pub fn push(&self, images: &Images, i: usize, out: &mut Vec<f32>) {
         let [_, _, stored, h, w] = images.shape_nchw();
