@@ -32,8 +32,8 @@ mod _genset {
     use tensor::Tensor;
     #[pymodule_export]
     use verbs::{
-        audit, benchmark, export, inspect, inspect_precision, inspect_providers, inspect_rewrites,
-        install, make_encoder, probe, train, verify,
+        audit, audit_attributes, benchmark, export, inspect, inspect_precision, inspect_providers,
+        inspect_rewrites, install, make_encoder, probe, train, verify,
     };
 
     #[pymodule_init]

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use genset::bench::{self, Against, LineUp, Measured, OwnSamples, Step};
 use genset::codec::Encoding;
+use genset::evaluate::attribute::{self, AttributeAudit};
 use genset::evaluate::audit::{Audit, Subject, write_pairs_sheet};
 use genset::evaluate::{Probe, Regularisation};
 use genset::graph::{Model, Weights};
@@ -287,6 +288,44 @@ pub(crate) fn audit<'py>(
             write_pairs_sheet(path, &report, pair, settings.pairs, progress.stop)?;
         }
         Ok(report)
+    })
+}
+
+/// How edits are audited.
+#[derive(Debug, FromPyObject)]
+pub(crate) struct AttributeSettings {
+    attributes: Vec<String>,
+    output: Option<String>,
+    samples: u64,
+    first: Option<u64>,
+    seed: u64,
+}
+
+/// What a recipe's edits do to attributes of its images.
+#[pyfunction]
+pub(crate) fn audit_attributes<'py>(
+    py: Python<'py>,
+    dataset: &Bound<'py, Dataset>,
+    encoder: Option<PathBuf>,
+    settings: AttributeSettings,
+    progress: Option<Py<PyAny>>,
+) -> PyResult<Bound<'py, PyAny>> {
+    let dataset = dataset.get();
+    reported(py, progress, |progress| {
+        let audit = AttributeAudit {
+            attributes: settings.attributes.clone(),
+            train: settings.samples.saturating_mul(2),
+            test: settings.samples,
+            first: settings.first,
+            seed: settings.seed,
+            ..AttributeAudit::default()
+        };
+        let model = encoder.map(|path| Model::read(&path)).transpose()?;
+        let output = settings.output.as_deref();
+        let encoder = model.as_ref().map(|model| attribute::Encoder { model, input: None, output });
+        let generated = dataset.opened()?.generated()?;
+        let mut tell = |_, done, total| progress.tell(done, total);
+        audit.run(generated.recipe(), encoder, generated.options(), progress.stop, &mut tell)
     })
 }
 

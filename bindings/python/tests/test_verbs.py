@@ -140,6 +140,21 @@ def test_copies_are_found_named_and_shown(tmp_path: Path) -> None:
         genset.audit(other, against=real, level=2.0)
 
 
+def test_what_edits_do_is_audited(tmp_path: Path) -> None:
+    examples = Path(__file__).parents[3] / "examples" / "recipes"
+    file = tmp_path / "dirs.safetensors"
+    file.write_bytes((examples / "digits-directions.safetensors").read_bytes())
+    recipe = tmp_path / "recipe.toml"
+    recipe.write_text('generator.model = "builtin:digits"\n')
+    edit = [{"file": file.name, "directions": ["slant"], "op": "fix", "value": 2}]
+    dataset = genset.Dataset(recipe, edit=edit)
+    report = genset.audit_attributes(dataset, ["slant"], samples=100, first=0)
+    [slant] = report["attributes"]
+    assert slant["after"]["mean"] > slant["before"]["mean"] + 0.1
+    with pytest.raises(errors.ArgumentError, match="no edits"):
+        genset.audit_attributes("builtin:digits", ["slant"])
+
+
 def test_a_benchmark_says_its_ceiling(digits: genset.Dataset) -> None:
     report = genset.bench(digits, rounds=1, seconds=0.2)
     assert report["images_per_second"] > 0

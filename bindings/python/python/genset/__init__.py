@@ -22,6 +22,7 @@ from ._loader import Loader
 from ._stream import Stream
 from ._verbs import (
     audit,
+    audit_attributes,
     bench,
     export,
     inspect,
@@ -45,6 +46,7 @@ __all__ = [
     "Tensor",
     "__version__",
     "audit",
+    "audit_attributes",
     "bench",
     "errors",
     "export",

@@ -185,6 +185,11 @@ def audit(generated: Dataset, real: Dataset, held_out: Dataset | None, encoder: 
     Whether a generated dataset copies the real images, and has their variety.
     """
 
+def audit_attributes(dataset: Dataset, encoder: str | PathLike[str] | None, settings: Incomplete, progress: Any | None) -> Any:
+    """
+    What a recipe's edits do to attributes of its images.
+    """
+
 def benchmark(dataset: Dataset, settings: Incomplete, reading: Incomplete, progress: Any | None) -> Any:
     """
     Images a second, against the bare generator and what is stored, in one run.

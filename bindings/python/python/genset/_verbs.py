@@ -61,6 +61,14 @@ class _Audit(NamedTuple):
     pairs: int
 
 
+class _Attributes(NamedTuple):
+    attributes: list[str]
+    output: str | None
+    samples: int
+    first: int | None
+    seed: int
+
+
 class _Train(NamedTuple):
     objective: str
     head: list[int]
@@ -331,6 +339,35 @@ def audit(
     drawn = None if sheet is None else os.fspath(sheet)
     settings = _Audit(output, samples, limit, neighbours, level, seed, batch, workers, drawn, pairs)
     return _genset.audit(*pair, held, None if encoder is None else os.fspath(encoder), settings, progress)
+
+
+def audit_attributes(
+    dataset: Dataset | Recipe,
+    attributes: Sequence[str] = (),
+    *,
+    encoder: Path | None = None,
+    output: str | None = None,
+    samples: int = 10_000,
+    first: int | None = None,
+    seed: int = 0,
+    progress: Progress | None = None,
+) -> dict[str, Any]:
+    """What the edits of a recipe do to attributes of its images, and whether they can still be read.
+
+    Args:
+        dataset: A recipe with ``edit``.
+        attributes: Their names, such as ``"slant"``. Default: all that fit the images.
+        encoder: Probe the features of this ONNX encoder too, from its output ``output``.
+        samples: How many are looked at; probes learn from twice as many.
+        first: The first sample. Default: past those that the directions were found on.
+
+    Returns:
+        The report: for each of ``report["attributes"]`` its distribution before and after, and whether it
+        is ``removed``.
+    """
+    settings = _Attributes(list(attributes), output, samples, first, seed)
+    model = None if encoder is None else os.fspath(encoder)
+    return _genset.audit_attributes(_opened(dataset)._native, model, settings, progress)
 
 
 def bench(
