@@ -62,43 +62,48 @@ pub(super) struct AuditArgs {
     #[arg(long, value_name = "N", default_value_t = 0)]
     seed: u64,
     /// Real images that the generator did not learn from [default: a sixth of the others]
-    #[arg(long, value_name = "DATA", requires = "against", help_heading = "With --against")]
+    #[arg(
+        long,
+        value_name = "DATA",
+        conflicts_with = "attribute",
+        help_heading = "With --against"
+    )]
     pub held_out: Option<PathBuf>,
     /// Compare with the first N real images only
-    #[arg(long, value_name = "N", requires = "against", help_heading = "With --against")]
+    #[arg(long, value_name = "N", conflicts_with = "attribute", help_heading = "With --against")]
     limit: Option<u64>,
     /// Real images that each image is compared with: the nearest, and those that say what is usual
-    #[arg(long, value_name = "K", default_value_t = NEIGHBOURS, requires = "against", help_heading = "With --against")]
+    #[arg(long, value_name = "K", default_value_t = NEIGHBOURS, conflicts_with = "attribute", help_heading = "With --against")]
     neighbours: usize,
     /// The probability of an alarm on a dataset without copies
     #[arg(
         long,
         value_name = "P",
         default_value_t = 0.01,
-        requires = "against",
+        conflicts_with = "attribute",
         help_heading = "With --against"
     )]
     level: f64,
     /// Write a contact sheet of the closest pairs: the generated image, then the real one
-    #[arg(long, value_name = "PNG", requires = "against", help_heading = "With --against")]
+    #[arg(long, value_name = "PNG", conflicts_with = "attribute", help_heading = "With --against")]
     pub sheet: Option<PathBuf>,
     /// Images a call of the encoder, where its file does not fix that
     #[arg(
         long,
         value_name = "N",
         default_value_t = 256,
-        requires = "against",
+        conflicts_with = "attribute",
         help_heading = "With --against"
     )]
     batch: usize,
     /// Threads that make features; changes no result [default: one a core]
-    #[arg(long, value_name = "N", requires = "against", help_heading = "With --against")]
+    #[arg(long, value_name = "N", conflicts_with = "attribute", help_heading = "With --against")]
     workers: Option<usize>,
     /// MiB that the features of all images may take
-    #[arg(long, value_name = "MIB", default_value_t = crate::evaluate::FEATURE_MEMORY >> 20, requires = "against", help_heading = "With --against")]
+    #[arg(long, value_name = "MIB", default_value_t = crate::evaluate::FEATURE_MEMORY >> 20, conflicts_with = "attribute", help_heading = "With --against")]
     memory: u64,
     /// The first sample [default: past those that the directions were found on]
-    #[arg(long, value_name = "A", requires = "attribute", help_heading = "With --attribute")]
+    #[arg(long, value_name = "A", conflicts_with = "against", help_heading = "With --attribute")]
     from: Option<u64>,
     #[command(flatten)]
     pub execution: ExecutionArgs,

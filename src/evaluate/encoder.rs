@@ -21,6 +21,34 @@ pub(super) struct Encoding<'a> {
     pub options: &'a Options,
 }
 
+/// What an encoder reads and gives, chosen or as its file says.
+#[derive(Debug, Clone)]
+pub(super) struct Ends {
+    /// The values that it expects.
+    pub input: EncoderInput,
+    /// The output that features are read from.
+    pub output: String,
+}
+
+impl Ends {
+    /// Those that are asked for; else what values the file says, or intensities in `[0, 1]`, and the
+    /// first output.
+    ///
+    /// # Errors
+    /// Those of reading what the file says; [`Kind::Argument`] if there is no such output.
+    pub fn of(model: &Model, input: Option<&EncoderInput>, output: Option<&str>) -> Result<Self> {
+        let input = match input {
+            Some(input) => input.clone(),
+            None => EncoderInput::of(model)?.unwrap_or_default(),
+        };
+        let place = match output {
+            Some(name) => model.output_place(name).at(|| model.name().to_owned())?,
+            None => 0,
+        };
+        Ok(Self { input, output: model.outputs()[place].name.clone() })
+    }
+}
+
 struct Encoder {
     model: ImageModel,
     name: String,

@@ -5,7 +5,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::classes::Classes;
-use super::encoder::{self, Encoding, RawPixels};
+use super::encoder::{self, Encoding, Ends, RawPixels};
 use super::extract::{Featurise, Wanted, extract};
 use super::features::{Features, standardise};
 use super::interval::Accuracy;
@@ -129,15 +129,8 @@ impl Probe {
         stop: &Stop,
         tell: Tell<'_>,
     ) -> Result<Report> {
-        let input = match &self.input {
-            Some(input) => input.clone(),
-            None => EncoderInput::of(encoder)?.unwrap_or_default(),
-        };
-        let place = match &self.output {
-            Some(name) => encoder.output_place(name).at(|| encoder.name().to_owned())?,
-            None => 0,
-        };
-        let output = encoder.outputs()[place].name.clone();
+        let Ends { input, output } =
+            Ends::of(encoder, self.input.as_ref(), self.output.as_deref())?;
         let pair = self.pair(train, test)?;
         let workers = match self.workers {
             Some(0) => return Err(Error::new(Kind::Argument, "a probe needs at least one worker")),

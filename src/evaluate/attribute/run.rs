@@ -9,7 +9,7 @@ use super::distribution::{Distribution, quantile, sorted};
 use super::report::{AttributeOutcome, Classes, Direct, ProbeOutcome, Probed, Report};
 use crate::directions::{Explorer, Measured, samples_used};
 use crate::error::{Error, Kind, Result, ResultExt};
-use crate::evaluate::encoder::{self, Encoding};
+use crate::evaluate::encoder::{self, Encoding, Ends};
 use crate::evaluate::report::Differences;
 use crate::evaluate::{FEATURE_MEMORY, Features, NEIGHBOURS, Outcome, Probe, Regularisation};
 use crate::graph::{EncoderInput, Model};
@@ -300,16 +300,8 @@ fn seen(
     });
     let mut all = vec![Seen { features: "raw pixels", sides: pixels }];
     if let Some(Encoder { model, input, output }) = encoder {
-        let input = match input {
-            Some(input) => input.clone(),
-            None => EncoderInput::of(model)?.unwrap_or_default(),
-        };
-        let place = match output {
-            Some(name) => model.output_place(name).at(|| model.name().to_owned())?,
-            None => 0,
-        };
-        let output = &model.outputs()[place].name;
-        let encoding = Encoding { model, input: &input, output, batch: A_CALL, options };
+        let Ends { input, output } = Ends::of(model, input, output)?;
+        let encoding = Encoding { model, input: &input, output: &output, batch: A_CALL, options };
         let [before, after] =
             sides.map(|side| encoder::of_intensities(&encoding, side.image, &side.images, stop));
         all.push(Seen { features: "encoder", sides: [before?, after?] });

@@ -15,7 +15,7 @@ use super::report::{Images, Measures, Report, Space, Variety};
 use super::sides::{image, plain, range};
 use super::vendi;
 use crate::error::{Error, Kind, Result, ResultExt};
-use crate::evaluate::encoder::{self, Encoding, RawPixels};
+use crate::evaluate::encoder::{self, Encoding, Ends, RawPixels};
 use crate::evaluate::extract::{Extracted, Featurise, Wanted, extract};
 use crate::evaluate::probe::FEATURE_MEMORY;
 use crate::graph::{EncoderInput, Model};
@@ -195,15 +195,7 @@ impl Audit {
     }
 
     fn encoded(&self, model: &Model, image: [usize; 3], options: &Options) -> Result<Wide> {
-        let input = match &self.input {
-            Some(input) => input.clone(),
-            None => EncoderInput::of(model)?.unwrap_or_default(),
-        };
-        let place = match &self.output {
-            Some(name) => model.output_place(name).at(|| model.name().to_owned())?,
-            None => 0,
-        };
-        let output = model.outputs()[place].name.clone();
+        let Ends { input, output } = Ends::of(model, self.input.as_ref(), self.output.as_deref())?;
         let encoding =
             Encoding { model, input: &input, output: &output, batch: self.batch, options };
         let makers = encoder::open(&encoding, image, self.workers(options))?;
