@@ -3,12 +3,13 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
-use super::common::{ExecutionArgs, on_interrupt, print, print_json, progress, thousands};
+use super::common::{
+    ExecutionArgs, on_interrupt, percent, points, print, print_json, progress, thousands,
+};
 use crate::error::{Kind, Result};
 use crate::evaluate::attribute::{
     AttributeAudit, AttributeOutcome, Distribution, Encoder, ProbeOutcome, Report, Step,
 };
-use crate::evaluate::{Accuracy, Difference};
 use crate::load::read_recipe;
 
 pub(super) fn run(
@@ -143,15 +144,4 @@ fn line(text: &mut String, name: &str, [linear, knn]: [String; 2]) {
 
 fn outcome(outcome: &ProbeOutcome) -> [String; 2] {
     [outcome.linear, outcome.knn].map(percent)
-}
-
-fn percent(accuracy: Accuracy) -> String {
-    let [low, high] = accuracy.interval.map(|end| 100.0 * end);
-    format!("{:6.2} % [{low:.2}, {high:.2}]", 100.0 * accuracy.value)
-}
-
-/// In percentage points.
-fn points(difference: &Difference) -> String {
-    let [low, high] = difference.interval.map(|end| 100.0 * end);
-    format!("{:+6.2} % [{low:+.2}, {high:+.2}]", 100.0 * difference.value)
 }

@@ -10,6 +10,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 
 use crate::error::{Error, Kind, Result};
+use crate::evaluate::{Accuracy, Difference};
 use crate::generate::execution::Rewrites;
 use crate::graph::EncoderInput;
 use crate::load::{Dataset, Options, Stop};
@@ -309,6 +310,18 @@ pub(super) fn thousands(value: f64) -> String {
         text.push(digit);
     }
     text
+}
+
+/// An accuracy with its interval.
+pub(super) fn percent(accuracy: Accuracy) -> String {
+    let [low, high] = accuracy.interval.map(|end| 100.0 * end);
+    format!("{:6.2} % [{low:.2}, {high:.2}]", 100.0 * accuracy.value)
+}
+
+/// A difference with its interval, in percentage points.
+pub(super) fn points(difference: &Difference) -> String {
+    let [low, high] = difference.interval.map(|end| 100.0 * end);
+    format!("{:+6.2} % [{low:+.2}, {high:+.2}]", 100.0 * difference.value)
 }
 
 /// Bytes in units of 1024.

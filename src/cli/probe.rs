@@ -3,11 +3,11 @@
 use std::fmt::Write as _;
 use std::path::PathBuf;
 
-use super::common::{EngineArgs, InputArgs, on_interrupt, print, print_json, progress, thousands};
-use crate::error::Result;
-use crate::evaluate::{
-    Accuracy, Difference, Outcome, Probe, Progress, Regularisation, Report, Step,
+use super::common::{
+    EngineArgs, InputArgs, on_interrupt, percent, points, print, print_json, progress, thousands,
 };
+use crate::error::Result;
+use crate::evaluate::{Accuracy, Outcome, Probe, Progress, Regularisation, Report, Step};
 use crate::graph::Model;
 use crate::load::{Dataset, Options};
 
@@ -228,15 +228,4 @@ fn regularisation(text: &mut String, report: &Report) {
             let _ = writeln!(text, "  that is the end of what is tried: --l2 sets another");
         }
     }
-}
-
-fn percent(accuracy: Accuracy) -> String {
-    let [low, high] = accuracy.interval.map(|end| 100.0 * end);
-    format!("{:6.2} % [{low:.2}, {high:.2}]", 100.0 * accuracy.value)
-}
-
-/// In percentage points.
-fn points(difference: &Difference) -> String {
-    let [low, high] = difference.interval.map(|end| 100.0 * end);
-    format!("{:+6.2} % [{low:+.2}, {high:+.2}]", 100.0 * difference.value)
 }

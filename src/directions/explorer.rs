@@ -7,7 +7,7 @@ use super::pca::Rows;
 use crate::error::{Error, Kind, Result, ResultExt};
 use crate::generate::{Generator, InputContract, Probe};
 use crate::load::{Dataset, Generated, Options, Stop};
-use crate::recipe::{Dtype, Layout, Output, Recipe, Role, Samples, Views};
+use crate::recipe::{Dtype, Layout, Output, Recipe, Role, Samples};
 use crate::runtime::SessionOptions;
 use crate::sample::{BlockInputs, Column};
 use crate::view::Delivery;
@@ -54,11 +54,8 @@ impl Explorer {
         options: &Options,
         choose: impl FnOnce(&Recipe) -> Result<usize>,
     ) -> Result<Self> {
-        let mut recipe = recipe.clone();
-        recipe.views = Views::default();
-        (recipe.cache, recipe.mix) = (None, None);
-        recipe.samples = Samples::Endless;
-        recipe.output = Output { dtype: Dtype::F32, layout: Layout::Nchw, normalise: None };
+        let output = Output { dtype: Dtype::F32, layout: Layout::Nchw, normalise: None };
+        let recipe = Recipe { samples: Samples::Endless, ..recipe.as_generated(output) };
         let dataset = Dataset::from_recipe(recipe, options.clone())?;
         let generated = dataset.generated()?;
         let input = choose(generated.recipe())?;

@@ -9,7 +9,8 @@ use ndarray::Array2;
 
 use super::features::Features;
 use crate::error::{Error, Kind, Result, ResultExt};
-use crate::load::{Dataset, Images, Indices, Loader, Stop};
+use crate::load::{Dataset, Images, Indices, Loader, Options, Stop};
+use crate::process::cores;
 
 /// Turns images into rows of features, on one thread.
 pub(super) trait Featurise: Send {
@@ -162,4 +163,31 @@ fn piece(
     }
     let rows = maker.rows(batch.images())?;
     Ok(Piece { first, rows, labels, index: batch.index() })
+}
+
+/// The images of a dataset, at most `limit`, the first; `ends` says how one without end is given one.
+pub(super) fn range(
+    dataset: &Dataset,
+    limit: Option<u64>,
+    what: &str,
+    ends: &str,
+) -> Result<Range<u64>> {
+    let all = dataset.range();
+    if limit.is_none() && dataset.len().is_none() {
+        let message = format!("there is no end of {what} images in {}", dataset.name());
+        return Err(Error::new(Kind::Argument, message).help(ends.to_owned()));
+    }
+    Ok(all.start..limit.map_or(all.end, |limit| all.end.min(all.start.saturating_add(limit))))
+}
+
+/// Threads that make features: those asked for, or one a core, divided by the threads inside a call of an
+/// encoder.
+pub(super) fn workers(asked: Option<usize>, options: &Options) -> usize {
+    asked.unwrap_or_else(|| cores().div_ceil(options.threads.unwrap_or(1).max(1)))
+}
+
+/// The settings that bring real images to `[channels, height, width]`.
+pub(super) fn source_settings([c, h, w]: [usize; 3]) -> String {
+    let size = if h == w { format!("{h}") } else { format!("[{h},{w}]") };
+    format!("--set source.size={size} --set source.channels={c}")
 }

@@ -39,6 +39,7 @@
 pub mod attribute;
 pub mod audit;
 mod classes;
+mod counter;
 mod encoder;
 mod extract;
 mod features;

@@ -1,12 +1,11 @@
 //! The probe: an encoder, training and test images in, a report out.
 
 use std::ops::Range;
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::classes::Classes;
+use super::counter::Counter;
 use super::encoder::{self, Encoding, Ends, RawPixels};
-use super::extract::{Featurise, Wanted, extract};
+use super::extract::{Featurise, Wanted, extract, range, source_settings, workers};
 use super::features::{Features, standardise};
 use super::interval::Accuracy;
 use super::linear::{self, Regularisation, STRENGTHS};
@@ -17,7 +16,6 @@ use super::report::{
 use crate::error::{Error, Kind, Result, ResultExt};
 use crate::graph::{EncoderInput, Model};
 use crate::load::{Dataset, Options, Stop};
-use crate::process::cores;
 
 /// Neighbours that vote, as in the papers.
 pub const NEIGHBOURS: usize = 20;
@@ -134,8 +132,7 @@ impl Probe {
         let pair = self.pair(train, test)?;
         let workers = match self.workers {
             Some(0) => return Err(Error::new(Kind::Argument, "a probe needs at least one worker")),
-            Some(workers) => workers,
-            None => cores().div_ceil(options.threads.unwrap_or(1).max(1)),
+            asked => workers(asked, options),
         };
         if self.batch == 0 {
             return Err(Error::new(Kind::Argument, "a batch of no images"));
@@ -225,21 +222,16 @@ impl Probe {
             }
             Some(k) => {
                 let total = wanted.len() as u64;
-                let done = AtomicUsize::new(0);
-                let teller = Mutex::new(&mut *tell);
-                let step = |rows: usize| {
-                    let done = (done.fetch_add(rows, Ordering::Relaxed) + rows) as u64;
-                    if let Ok(mut tell) = teller.lock() {
-                        tell(Progress { of, step: Step::Neighbours, done, total });
-                    }
-                };
+                let counter = Counter::new(|done| {
+                    tell(Progress { of, step: Step::Neighbours, done, total });
+                });
                 let told = neighbours::classify(
                     [train.values(), test.values()],
                     &learnt,
                     count,
                     k,
                     stop,
-                    &step,
+                    &|rows| counter.done(rows),
                 )?;
                 let right = right(&told);
                 let accuracy = Accuracy::of_list(&right);
@@ -291,10 +283,7 @@ impl Probe {
         let other = form(test).at(|| format!("test images {}", test.name()))?;
         if image != other {
             let message = format!("training images are {image:?}, test images {other:?}");
-            let [_, h, w] = image;
-            let size = if h == w { format!("{h}") } else { format!("[{h},{w}]") };
-            let help = format!("--set source.size={size} --set source.channels={}", image[0]);
-            return Err(Error::new(Kind::Argument, message).help(help));
+            return Err(Error::new(Kind::Argument, message).help(source_settings(image)));
         }
         if train.digest() == test.digest() {
             let message = format!("training and test images are the same: {}", test.name());
@@ -317,19 +306,12 @@ impl Probe {
             return Err(Error::new(Kind::Argument, message).help(help));
         }
         let range = |dataset: &Dataset, limit: Option<u64>, what: &str, flag: &str| {
-            let all = dataset.range();
-            if limit.is_none() && dataset.len().is_none() {
-                let message = format!("there is no end of {what} images in {}", dataset.name());
-                return Err(
-                    Error::new(Kind::Argument, message).help(format!("{flag} N takes the first N"))
-                );
-            }
-            let end = limit.map_or(all.end, |limit| all.end.min(all.start.saturating_add(limit)));
-            if all.start >= end {
+            let range = range(dataset, limit, what, &format!("{flag} N takes the first N"))?;
+            if range.is_empty() {
                 let message = format!("there are no {what} images in {}", dataset.name());
                 return Err(Error::new(Kind::Argument, message));
             }
-            Ok(all.start..end)
+            Ok(range)
         };
         Ok(Pair {
             train: (train, range(train, self.limit, "training", "--limit")?),

@@ -100,6 +100,20 @@ fn class(table: &Table<'_>) -> Result<Class> {
     Ok(Class { encoding, classes, balance, names })
 }
 
+/// How often each of `count` things is drawn, in proportion; `what` they are, for errors.
+pub(super) fn weights_of(field: &Field<'_>, count: usize, what: &str) -> Result<Vec<f64>> {
+    let weights = field.numbers()?;
+    if weights.len() != count {
+        let n = weights.len();
+        return Err(field.error(format!("has {n} numbers for {count} {what}")));
+    }
+    let sum: f64 = weights.iter().sum();
+    if weights.iter().any(|w| *w < 0.0) || sum <= 0.0 || !sum.is_finite() {
+        return Err(field.error("must be 0 or more each, and not all 0"));
+    }
+    Ok(weights)
+}
+
 fn balance(field: &Field<'_>, classes: u32) -> Result<Balance> {
     if field.is_str() {
         let help = "or balance = { weights = [ … ] }, or balance = { only = [ … ] }";
@@ -111,18 +125,7 @@ fn balance(field: &Field<'_>, classes: u32) -> Result<Balance> {
     let table = field.table()?;
     let (weights, only) = (table.get("weights"), table.get("only"));
     let balance = match (&weights, &only) {
-        (Some(field), None) => {
-            let weights = field.numbers()?;
-            if weights.len() != classes as usize {
-                let n = weights.len();
-                return Err(field.error(format!("has {n} numbers for {classes} classes")));
-            }
-            let sum: f64 = weights.iter().sum();
-            if weights.iter().any(|w| *w < 0.0) || sum <= 0.0 || !sum.is_finite() {
-                return Err(field.error("must be 0 or more each, and not all 0"));
-            }
-            Balance::Weights(weights)
-        }
+        (Some(field), None) => Balance::Weights(weights_of(field, classes as usize, "classes")?),
         (None, Some(field)) => {
             let items = field.items()?;
             let only: Vec<u32> = items

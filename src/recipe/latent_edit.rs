@@ -6,6 +6,7 @@
 use std::fmt::Write as _;
 use std::path::PathBuf;
 
+use super::inputs::weights_of;
 use super::inside;
 use super::latent_op::{MAX_AMOUNT, names, quoted};
 use super::read::{Field, Table};
@@ -147,16 +148,8 @@ fn choice_of(field: &Field<'_>, weights: Option<&Field<'_>>) -> Result<Target> {
         let n = values.len();
         return Err(field.error(format!("must have 1 to {MAX_CHOICES} values, not {n}")));
     }
-    let Some(field) = weights else { return Ok(Target::Choice { values, weights: Vec::new() }) };
-    let weights = field.numbers()?;
-    let (n, wanted, sum) = (weights.len(), values.len(), weights.iter().sum::<f64>());
-    if n != wanted {
-        return Err(field.error(format!("has {n} numbers for {wanted} values")));
-    }
-    if weights.iter().any(|weight| *weight < 0.0) || sum <= 0.0 || !sum.is_finite() {
-        return Err(field.error("must be 0 or more each, and not all 0"));
-    }
-    Ok(Target::Choice { values, weights })
+    let weights = weights.map(|field| weights_of(field, values.len(), "values")).transpose()?;
+    Ok(Target::Choice { values, weights: weights.unwrap_or_default() })
 }
 
 fn amount(field: &Field<'_>) -> Result<f64> {

@@ -143,6 +143,12 @@ impl Recipe {
         }
     }
 
+    /// This recipe with the images as its generator makes them: one view a sample, no latent and pixel
+    /// operations, no echoes and no stored images among them; delivered as `output` says.
+    pub(crate) fn as_generated(&self, output: Output) -> Self {
+        Self { views: Views::default(), cache: None, mix: None, output, ..self.clone() }
+    }
+
     /// The class input, where the generator has one.
     #[must_use]
     pub fn class(&self) -> Option<&Class> {

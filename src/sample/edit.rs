@@ -88,13 +88,12 @@ impl Named {
 
 impl Setting<'_> {
     /// What draws the anchors of each input; `None` for those that are no latents.
-    pub fn anchors(&self) -> Result<Vec<Option<Anchor>>> {
+    pub fn anchors(&self, redraws: &Redraws) -> Result<Vec<Option<Anchor>>> {
         let mut edits = self.edits(EditAt::Anchor)?;
-        let redraws = Redraws::new(&self.recipe.exclude);
         let anchor = |(input, (name, role)): (usize, &(String, Role))| {
             let Role::Latent(distribution) = role else { return None };
             let draw = Draw::anchor(self.recipe.seed, name, *distribution);
-            let draw = draw.with(&redraws);
+            let draw = draw.with(redraws);
             let own = edits.iter().position(|edits| edits.target.input == input);
             Some(Anchor { draw, edits: own.map(|at| Arc::new(edits.swap_remove(at))) })
         };
@@ -224,8 +223,12 @@ impl Setting<'_> {
     }
 
     /// Refuses latent ops that edits undo, and edits that latent ops undo: neither is in silence.
-    pub fn check_edited(&self, moves: &[Moves], edits: &[Edits]) -> Result<()> {
-        let anchors = self.edits(EditAt::Anchor)?;
+    pub fn check_edited(
+        &self,
+        moves: &[Moves],
+        edits: &[Edits],
+        anchors: &[Option<Anchor>],
+    ) -> Result<()> {
         for (group, moves) in moves.iter().enumerate() {
             for (ordinal, op) in moves.ops.iter().enumerate() {
                 let key = || self.recipe.views.latent_key(group, ordinal);
@@ -248,7 +251,8 @@ impl Setting<'_> {
                     }
                     Move::Resample(op) => {
                         let drawn = |e: &&Edits| op.inputs().any(|input| input == e.target.input);
-                        if let Some(edits) = anchors.iter().find(drawn) {
+                        let mut set = anchors.iter().flatten().filter_map(|a| a.edits.as_deref());
+                        if let Some(edits) = set.find(drawn) {
                             let message = format!(
                                 "the latent is drawn anew, without what {} set in the anchor",
                                 edits.keys()

@@ -71,9 +71,9 @@ impl Sampler {
     pub fn with_walks(recipe: &Recipe, shapes: &[Vec<usize>], walks: &Walks) -> Result<Self> {
         assert_eq!(recipe.generator.inputs.len(), shapes.len(), "one shape for each input");
         let setting = Setting { recipe, shapes, walks };
-        let anchors = setting.anchors()?;
-        let seed = recipe.seed;
         let redraws = Redraws::new(&recipe.exclude);
+        let anchors = setting.anchors(&redraws)?;
+        let seed = recipe.seed;
         let mut labels = None;
         let mut inputs = Vec::new();
         let roles = recipe.generator.inputs.iter().zip(shapes).zip(&anchors);
@@ -123,7 +123,7 @@ impl Sampler {
         let views = &recipe.views;
         let (rows, row_of_view) = (views.rows() as usize, rows_of_views(views));
         let (moves, edits) = (setting.moves(&anchors)?, setting.edits(EditAt::Views)?);
-        setting.check_edited(&moves, &edits)?;
+        setting.check_edited(&moves, &edits, &anchors)?;
         let planned = setting.planned_edits()?.into();
         let (moves, edits, epochs) = (moves.into(), edits.into(), views.epochs);
         Ok(Self { epochs, rows, row_of_view, inputs, labels, moves, edits, planned })

@@ -3,15 +3,16 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-use ndarray::{Array2, Axis, s};
+use ndarray::{Array2, Axis, concatenate, s};
 
 use super::distribution::{Distribution, quantile, sorted};
 use super::report::{AttributeOutcome, Classes, Direct, ProbeOutcome, Probed, Report};
 use crate::directions::{Explorer, Measured, samples_used};
 use crate::error::{Error, Kind, Result, ResultExt};
 use crate::evaluate::encoder::{self, Encoding, Ends};
-use crate::evaluate::report::Differences;
-use crate::evaluate::{FEATURE_MEMORY, Features, NEIGHBOURS, Outcome, Probe, Regularisation};
+use crate::evaluate::{
+    Accuracy, Difference, FEATURE_MEMORY, Features, NEIGHBOURS, Outcome, Probe, Regularisation,
+};
 use crate::graph::{EncoderInput, Model};
 use crate::load::{Options, Stop};
 use crate::recipe::{MAX_SAMPLES, Recipe};
@@ -142,7 +143,7 @@ impl AttributeAudit {
             explorer.measure(first..end, &self.attributes, self.memory, stop, &mut done)
         };
         let plain = Recipe { edits: Vec::new(), ..recipe.clone() };
-        let (before, after) = (measured(&plain)?, measured(recipe)?);
+        let (mut before, mut after) = (measured(&plain)?, measured(recipe)?);
         let train = usize::try_from(self.train).unwrap_or(usize::MAX);
         let classes = !before.labels.is_empty();
         let probe = Probe {
@@ -151,8 +152,8 @@ impl AttributeAudit {
             seed: self.seed,
             ..Probe::default()
         };
-        let seen = seen(encoder, [&before, &after], options, stop)?;
-        let each = 2 * before.names.len() + if classes { 2 } else { 0 };
+        let seen = seen(encoder, [&mut before, &mut after], options, stop)?;
+        let each = 2 * before.names.len() + usize::from(classes);
         let total = (seen.len() * each) as u64;
         let mut run = Run { probe, stop, tell, done: 0, total };
         let attributes = (0..before.names.len())
@@ -249,19 +250,27 @@ impl Run<'_> {
     /// Probes learn from unedited images, and tell both.
     fn classes(&mut self, labels: &[i64], seen: &Seen, train: usize) -> Result<Classes> {
         let [before, after] = &seen.sides;
-        let mut tell = |values: &Array2<f32>| {
-            let learn = before.slice(s![..train, ..]).to_owned();
-            let learn = Features::new(learn, labels[..train].to_vec())?;
-            let tell = values.slice(s![train.., ..]).to_owned();
-            self.judge(learn, Features::new(tell, labels[train..].to_vec())?)
+        let learn = before.slice(s![..train, ..]).to_owned();
+        let learn = Features::new(learn, labels[..train].to_vec())?;
+        // Both are told at once, so that probes learn once.
+        let sides = [before.slice(s![train.., ..]), after.slice(s![train.., ..])];
+        let told = concatenate(Axis(0), &sides).expect("as many features");
+        let told = self.judge(learn, Features::new(told, labels[train..].repeat(2))?)?;
+        let each = labels.len() - train;
+        let linear = told.linear.as_ref().expect("asked for").right.split_at(each);
+        let knn = told.knn.as_ref().expect("asked for").right.split_at(each);
+        let of = |linear, knn| ProbeOutcome {
+            linear: Accuracy::of_list(linear),
+            knn: Accuracy::of_list(knn),
         };
-        let (plain, edited) = (tell(before)?, tell(after)?);
-        let Differences { linear, knn } = Differences::of(&edited, &plain);
         Ok(Classes {
             features: seen.features,
-            before: outcome(&plain),
-            after: outcome(&edited),
-            difference: Direct { linear: linear.expect("asked for"), knn: knn.expect("asked for") },
+            before: of(linear.0, knn.0),
+            after: of(linear.1, knn.1),
+            difference: Direct {
+                linear: Difference::of_lists(linear.1, linear.0),
+                knn: Difference::of_lists(knn.1, knn.0),
+            },
         })
     }
 
@@ -289,24 +298,28 @@ fn used(recipe: &Recipe) -> Result<(u64, bool)> {
 /// Raw pixels, and the encoder's features if there is one.
 fn seen(
     encoder: Option<Encoder<'_>>,
-    sides: [&Measured; 2],
+    sides: [&mut Measured; 2],
     options: &Options,
     stop: &Stop,
 ) -> Result<Vec<Seen>> {
-    let pixels = sides.map(|measured| {
-        let len = measured.image.iter().product::<usize>();
-        let shape = (measured.images.len() / len.max(1), len);
-        Array2::from_shape_vec(shape, measured.images.clone()).expect("whole images")
-    });
-    let mut all = vec![Seen { features: "raw pixels", sides: pixels }];
+    let mut encoded = None;
     if let Some(Encoder { model, input, output }) = encoder {
         let Ends { input, output } = Ends::of(model, input, output)?;
         let encoding = Encoding { model, input: &input, output: &output, batch: A_CALL, options };
-        let [before, after] =
-            sides.map(|side| encoder::of_intensities(&encoding, side.image, &side.images, stop));
-        all.push(Seen { features: "encoder", sides: [before?, after?] });
+        let [before, after] = sides
+            .each_ref()
+            .map(|side| encoder::of_intensities(&encoding, side.image, &side.images, stop));
+        encoded = Some(Seen { features: "encoder", sides: [before?, after?] });
     }
-    Ok(all)
+    // The images are not needed otherwise.
+    let pixels = sides.map(|measured| {
+        let len = measured.image.iter().product::<usize>();
+        let images = std::mem::take(&mut measured.images);
+        let shape = (images.len() / len.max(1), len);
+        Array2::from_shape_vec(shape, images).expect("whole images")
+    });
+    let pixels = Seen { features: "raw pixels", sides: pixels };
+    Ok([Some(pixels), encoded].into_iter().flatten().collect())
 }
 
 fn column(measured: &Measured, at: usize) -> Vec<f64> {

@@ -102,6 +102,11 @@ impl Closeness {
         let relative = if mean > 0.0 { distance / mean } else { 0.0 };
         Self { distance, relative }
     }
+
+    /// Of images with these neighbours.
+    pub fn of_each(near: &[Vec<Near>]) -> Vec<Self> {
+        near.iter().map(|near| Self::of(near)).collect()
+    }
 }
 
 /// How many tests there will be with so many held-out images.
@@ -135,11 +140,13 @@ pub(super) fn count(
     };
     let relative = |closeness: &Closeness| closeness.relative;
     let distance = |closeness: &Closeness| closeness.distance;
-    let spread = |of: &[Closeness]| Spread {
-        distance: SPREAD.map(|q| quantile(&sorted(of, distance), q)),
-        relative: SPREAD.map(|q| quantile(&sorted(of, relative), q)),
+    let both = |of: &[Closeness]| (sorted(of, distance), sorted(of, relative));
+    let spread = |(by_distance, by_relative): &(Vec<f64>, Vec<f64>)| Spread {
+        distance: SPREAD.map(|q| quantile(by_distance, q)),
+        relative: SPREAD.map(|q| quantile(by_relative, q)),
     };
-    let (by_relative, by_distance) = (sorted(held_out, relative), sorted(held_out, distance));
+    let (of_generated, of_held_out) = (both(generated), both(held_out));
+    let (by_distance, by_relative) = &of_held_out;
     let share = |threshold: f64, value: fn(&Closeness) -> f64| {
         Share::new(generated.iter().filter(|c| value(c) < threshold).count(), generated.len())
     };
@@ -161,7 +168,7 @@ pub(super) fn count(
     let alarm = alarms.clone().next().is_some();
     let raised = alarms.map(|closer| closer.relative).reduce(f64::max);
     let below = raised.or(closer.first().map(|closer| closer.relative)).unwrap_or(0.0);
-    Ok(Counted { spreads: [spread(generated), spread(held_out)], closer, alarm, below })
+    Ok(Counted { spreads: [spread(&of_generated), spread(&of_held_out)], closer, alarm, below })
 }
 
 /// The value that a share `q` of sorted values is at or below.
@@ -173,23 +180,17 @@ fn quantile(sorted: &[f64], q: f64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::evaluate::audit::tests::uniform;
 
     fn near(distances: &[f64]) -> Closeness {
         let one = |(row, distance): (usize, &f64)| Near { row, distance: *distance };
         Closeness::of(&distances.iter().enumerate().map(one).collect::<Vec<_>>())
     }
 
-    /// Uniform in 0 to 1, from a place.
-    fn draw(place: u64) -> f64 {
-        let mut word = (place ^ 0x9e37_79b9_7f4a_7c15).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        word = (word ^ (word >> 31)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        ((word ^ (word >> 29)) >> 11) as f64 / (1_u64 << 53) as f64
-    }
-
     fn honest(salt: u64, count: u64) -> Vec<Closeness> {
         let one = |i| Closeness {
-            distance: draw(salt * 1_000_003 + i),
-            relative: draw(salt * 1_000_003 + i),
+            distance: uniform(salt * 1_000_003 + i),
+            relative: uniform(salt * 1_000_003 + i),
         };
         (0..count).map(one).collect()
     }

@@ -31,10 +31,7 @@ pub(super) fn duplicates(
     real: &[Vec<Near>],
     level: f64,
 ) -> Result<Duplicates> {
-    let closeness = |near: &[Vec<Near>]| -> Vec<Closeness> {
-        near.iter().map(|near| Closeness::of(near)).collect()
-    };
-    let counted = count(&closeness(generated), &closeness(real), level)?;
+    let counted = count(&Closeness::of_each(generated), &Closeness::of_each(real), level)?;
     let exact = Share::new(repeated(rows), rows.nrows());
     let (closer, alarm) = (counted.closer, counted.alarm);
     Ok(Duplicates { exact, closer, alarm })

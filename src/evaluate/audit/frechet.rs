@@ -5,16 +5,14 @@
 //! Inception network it is the FID; here it is named by the space that it was measured in.
 
 use nalgebra::{DMatrix, SymmetricEigen};
-use ndarray::linalg::general_mat_mul;
-use ndarray::{Array2, Axis, s};
+use ndarray::Array2;
 
+use super::distances::row_of;
+use super::gram::gram;
 use crate::error::{Error, Kind, Result};
 
 /// The widest features whose covariances are decomposed; beyond, it takes hours.
 const MAX_WIDTH: usize = 4096;
-
-/// Rows of a product that is summed in `f64` with others.
-const ROWS: usize = 1024;
 
 /// Mean and covariance of features.
 pub(super) struct Moments {
@@ -37,15 +35,11 @@ impl Moments {
         let mean: Vec<f64> = (0..width)
             .map(|column| rows.column(column).iter().map(|x| f64::from(*x)).sum::<f64>() / n as f64)
             .collect();
-        let mut sum = Array2::<f64>::zeros((width, width));
-        for first in (0..n).step_by(ROWS) {
-            let part = rows.slice(s![first..n.min(first + ROWS), ..]);
-            let mut centred = part.mapv(f64::from);
-            for mut row in centred.axis_iter_mut(Axis(0)) {
-                row.iter_mut().zip(&mean).for_each(|(x, mean)| *x -= mean);
+        let sum = gram(n, width, &|row, out| {
+            for ((out, x), mean) in out.iter_mut().zip(row_of(rows, row)).zip(&mean) {
+                *out = f64::from(*x) - mean;
             }
-            general_mat_mul(1.0, &centred.t(), &centred, 1.0, &mut sum);
-        }
+        });
         let scale = 1.0 / (n as f64 - 1.0);
         let covariance = DMatrix::from_fn(width, width, |row, column| sum[[row, column]] * scale);
         Ok(Self { mean, covariance })

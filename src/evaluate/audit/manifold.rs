@@ -10,7 +10,7 @@
 use ndarray::Array2;
 use serde::Serialize;
 
-use super::distances::{Among, nearest, squares};
+use super::distances::{Near, squares};
 use super::report::Share;
 use crate::error::Result;
 use crate::evaluate::tiles;
@@ -44,18 +44,14 @@ pub(super) struct Balls<'a> {
 }
 
 impl<'a> Balls<'a> {
-    /// Around each of `rows`, which are more than [`DENSITY_NEIGHBOURS`].
-    pub fn around(
-        rows: &'a Array2<f32>,
-        stop: &Stop,
-        done: &(dyn Fn(usize) + Sync),
-    ) -> Result<Self> {
-        let near = nearest([rows, rows], DENSITY_NEIGHBOURS, Among::Themselves, stop, done)?;
-        let radius = |near: &Vec<super::distances::Near>, k: usize| near[k - 1].distance.powi(2);
+    /// Around each of `rows`, whose neighbours among themselves are `near`: [`DENSITY_NEIGHBOURS`]
+    /// or more of each.
+    pub fn around(rows: &'a Array2<f32>, near: &[Vec<Near>]) -> Self {
+        let radius = |near: &[Near], k: usize| near[k - 1].distance.powi(2);
         let radii = near
             .iter()
             .map(|near| [radius(near, PRECISION_NEIGHBOURS), radius(near, DENSITY_NEIGHBOURS)]);
-        Ok(Self { rows, squares: squares(rows), radii: radii.collect() })
+        Self { rows, squares: squares(rows), radii: radii.collect() }
     }
 }
 
@@ -121,9 +117,9 @@ fn found(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::evaluate::audit::tests::balls;
 
     fn manifold(generated: &Array2<f32>, real: &Array2<f32>) -> Manifold {
-        let balls = |rows| Balls::around(rows, &Stop::new(), &|_| {}).unwrap();
         compare(&balls(generated), &balls(real), &Stop::new(), &|_| {}).unwrap()
     }
 

@@ -40,6 +40,7 @@ mod copies;
 mod distances;
 mod duplicates;
 mod frechet;
+mod gram;
 mod manifold;
 mod pairs;
 mod precedence;

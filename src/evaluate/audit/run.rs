@@ -10,17 +10,17 @@ use super::distances::{Among, Near, nearest};
 use super::duplicates::duplicates;
 use super::frechet::Moments;
 use super::manifold::{Balls, DENSITY_NEIGHBOURS, Manifold, compare};
-use super::progress::{Counter, Progress, Step, Tell};
+use super::progress::{Progress, Step, Tell};
 use super::report::{Images, Measures, Report, Space, Variety};
-use super::sides::{image, plain, range};
+use super::sides::{image, plain};
 use super::vendi;
 use crate::error::{Error, Kind, Result, ResultExt};
+use crate::evaluate::counter::Counter;
 use crate::evaluate::encoder::{self, Encoding, Ends, RawPixels};
-use crate::evaluate::extract::{Extracted, Featurise, Wanted, extract};
+use crate::evaluate::extract::{Extracted, Featurise, Wanted, extract, range, workers};
 use crate::evaluate::probe::FEATURE_MEMORY;
 use crate::graph::{EncoderInput, Model};
 use crate::load::{Dataset, Options, Stop};
-use crate::process::cores;
 use crate::sample::Order;
 
 /// Real images that each image is compared with: the nearest, and those that say what is usual.
@@ -184,21 +184,16 @@ impl Audit {
         Ok(())
     }
 
-    fn workers(&self, options: &Options) -> usize {
-        let share = || cores().div_ceil(options.threads.unwrap_or(1).max(1));
-        self.workers.unwrap_or_else(share)
-    }
-
     fn pixels(&self, image: [usize; 3], options: &Options) -> Vec<Box<dyn Featurise>> {
         let one = |_| Box::new(RawPixels::new(image)) as Box<dyn Featurise>;
-        (0..self.workers(options)).map(one).collect()
+        (0..workers(self.workers, options)).map(one).collect()
     }
 
     fn encoded(&self, model: &Model, image: [usize; 3], options: &Options) -> Result<Wide> {
         let Ends { input, output } = Ends::of(model, self.input.as_ref(), self.output.as_deref())?;
         let encoding =
             Encoding { model, input: &input, output: &output, batch: self.batch, options };
-        let makers = encoder::open(&encoding, image, self.workers(options))?;
+        let makers = encoder::open(&encoding, image, workers(self.workers, options))?;
         Ok(Wide { name: format!("{}: {output}", model.name()), makers })
     }
 }
@@ -299,13 +294,7 @@ impl Run<'_> {
         let count = real.index.len() as u64;
         let held = (count / HELD_OUT).min(self.audit.samples);
         let order = Order::new(self.audit.seed, 0, count);
-        let at = |place: u64| usize::try_from(order.get(place)).unwrap_or(usize::MAX);
-        let rows = |places: Range<u64>| {
-            let mut rows: Vec<usize> = places.map(at).collect();
-            rows.sort_unstable();
-            rows
-        };
-        let (held, kept) = (rows(0..held), rows(held..count));
+        let (held, kept) = (drawn(&order, 0..held), drawn(&order, held..count));
         let values = real.features.values();
         let index = kept.iter().map(|row| real.index[*row]).collect();
         (values.select(Axis(0), &kept), values.select(Axis(0), &held), index)
@@ -335,8 +324,10 @@ impl Run<'_> {
         tell: Tell<'_>,
     ) -> Result<Space> {
         let dimensions = rows.real.ncols();
-        let asked = (rows.generated.nrows() + rows.held_out.nrows()) as u64;
-        let counter = Counter::new(number, Step::Distances, asked, tell);
+        let total = (rows.generated.nrows() + rows.held_out.nrows()) as u64;
+        let counter = Counter::new(|done| {
+            tell(Progress { space: number, step: Step::Distances, done, total });
+        });
         let near = |rows: &Array2<f32>, real: &Array2<f32>| {
             let k = self.audit.neighbours;
             nearest([rows, real], k, Among::Others, self.stop, &|done| counter.done(done))
@@ -354,11 +345,9 @@ impl Run<'_> {
         held_out: &[Vec<Near>],
         index: &Index,
     ) -> Result<Copies> {
-        let closeness = |near: &[Vec<Near>]| -> Vec<Closeness> {
-            near.iter().map(|near| Closeness::of(near)).collect()
-        };
-        let of_generated = closeness(generated);
-        let counted = copies::count(&of_generated, &closeness(held_out), self.level)?;
+        let of_generated = Closeness::of_each(generated);
+        let of_held_out = Closeness::of_each(held_out);
+        let counted = copies::count(&of_generated, &of_held_out, self.level)?;
         let mut suspects: Vec<Pair> = of_generated
             .iter()
             .zip(generated)
@@ -393,19 +382,24 @@ impl Run<'_> {
         // Drawn, as the first may be of one class.
         let some = |rows: Array2<f32>| {
             let order = Order::new(self.audit.seed, 1, rows.nrows() as u64);
-            let at = |place: u64| usize::try_from(order.get(place)).unwrap_or(usize::MAX);
-            let mut chosen: Vec<usize> = (0..images as u64).map(at).collect();
-            chosen.sort_unstable();
-            rows.select(Axis(0), &chosen)
+            rows.select(Axis(0), &drawn(&order, 0..images as u64))
         };
         let (generated, real, held_out) =
             (some(rows.generated), some(rows.real), some(rows.held_out));
-        let counter = Counter::new(number, Step::Variety, 9 * images as u64, tell);
+        // Three searches, two comparisons both ways.
+        let total = 7 * images as u64;
+        let counter =
+            Counter::new(|done| tell(Progress { space: number, step: Step::Variety, done, total }));
         let done = |rows: usize| counter.done(rows);
         let (stop, k) = (self.stop, self.audit.neighbours);
-        let balls = |rows| Balls::around(rows, stop, &done);
-        let [of_generated, of_real, of_held_out] =
-            [balls(&generated)?, balls(&real)?, balls(&held_out)?];
+        // One search serves balls and duplicates.
+        let most = k.max(DENSITY_NEIGHBOURS);
+        let among = |rows| nearest([rows, rows], most, Among::Themselves, stop, &done);
+        let [mut near_generated, mut near_real, near_held_out] =
+            [among(&generated)?, among(&real)?, among(&held_out)?];
+        let of_generated = Balls::around(&generated, &near_generated);
+        let of_real = Balls::around(&real, &near_real);
+        let of_held_out = Balls::around(&held_out, &near_held_out);
         let moments = Moments::of(&real)?;
         let measures = |rows: &Array2<f32>, manifold: Manifold| -> Result<Measures> {
             Ok(Measures {
@@ -414,12 +408,21 @@ impl Run<'_> {
                 vendi_score: vendi::score(rows, moments.mean()),
             })
         };
-        let among = |rows| nearest([rows, rows], k, Among::Themselves, stop, &done);
+        let both = near_generated.iter_mut().chain(&mut near_real);
+        both.for_each(|near| near.truncate(k));
         Ok(Variety {
             images,
             generated: measures(&generated, compare(&of_generated, &of_real, stop, &done)?)?,
             held_out: measures(&held_out, compare(&of_held_out, &of_real, stop, &done)?)?,
-            duplicates: duplicates(&generated, &among(&generated)?, &among(&real)?, self.level)?,
+            duplicates: duplicates(&generated, &near_generated, &near_real, self.level)?,
         })
     }
+}
+
+/// The rows that stand at some places of an order, in rising order.
+fn drawn(order: &Order, places: Range<u64>) -> Vec<usize> {
+    let at = |place: u64| usize::try_from(order.get(place)).unwrap_or(usize::MAX);
+    let mut rows: Vec<usize> = places.map(at).collect();
+    rows.sort_unstable();
+    rows
 }

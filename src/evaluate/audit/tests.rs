@@ -3,8 +3,9 @@
 use ndarray::Array2;
 use serde::Deserialize;
 
+use super::distances::{Among, nearest};
 use super::frechet::Moments;
-use super::manifold::{Balls, compare};
+use super::manifold::{Balls, DENSITY_NEIGHBOURS, compare};
 use super::vendi;
 use crate::load::Stop;
 
@@ -26,7 +27,7 @@ struct Case {
 }
 
 /// Uniform in 0 to 1, from a place.
-fn uniform(place: u64) -> f64 {
+pub(super) fn uniform(place: u64) -> f64 {
     let mut word = (place ^ 0x9e37_79b9_7f4a_7c15).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     word = (word ^ (word >> 31)).wrapping_mul(0x94d0_49bb_1331_11eb);
     ((word ^ (word >> 29)) >> 11) as f64 / (1_u64 << 53) as f64
@@ -40,6 +41,13 @@ fn features(rows: usize, salt: u64, shift: f64, scale: f64) -> Array2<f32> {
     })
 }
 
+/// Balls around rows, by a search for the fewest neighbours that they need.
+pub(super) fn balls(rows: &Array2<f32>) -> Balls<'_> {
+    let pair = [rows, rows];
+    let near = nearest(pair, DENSITY_NEIGHBOURS, Among::Themselves, &Stop::new(), &|_| {});
+    Balls::around(rows, &near.unwrap())
+}
+
 #[test]
 fn measures_are_those_of_the_reference_implementations() {
     let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/audit/reference.json");
@@ -49,7 +57,6 @@ fn measures_are_those_of_the_reference_implementations() {
     for (name, case) in cases {
         let real = features(case.real, 1, 0.0, 1.0);
         let made = features(case.generated, 2, case.shift, case.scale);
-        let balls = |rows| Balls::around(rows, &Stop::new(), &|_| {}).unwrap();
         let found = compare(&balls(&made), &balls(&real), &Stop::new(), &|_| {}).unwrap();
         let moments = Moments::of(&real).unwrap();
         for (what, found, expected) in [

@@ -4,38 +4,36 @@
 //! of n samples: 1 if all are the same, n if no two have anything in common.
 
 use nalgebra::DMatrix;
-use ndarray::linalg::general_mat_mul;
-use ndarray::{Array2, s};
+use ndarray::Array2;
 
-use crate::evaluate::features::rows_of;
-
-/// Rows of a product that is summed in `f64` with others.
-const ROWS: usize = 1024;
+use super::distances::row_of;
+use super::gram::gram;
 
 /// Of features that have been centred around `centre`: a similarity that is great because all images
 /// have the same background says nothing about them.
 pub(super) fn score(rows: &Array2<f32>, centre: &[f64]) -> f64 {
     let (n, width) = rows.dim();
-    let mut unit = Array2::<f64>::zeros((n, width));
-    for (mut out, row) in unit.rows_mut().into_iter().zip(rows_of(rows)) {
-        let moved = || row.iter().zip(centre).map(|(x, centre)| f64::from(*x) - centre);
-        let length = moved().map(|x| x * x).sum::<f64>().sqrt();
-        for (out, x) in out.iter_mut().zip(moved()) {
-            *out = if length > 0.0 { x / length } else { 0.0 };
+    let unit = |row: usize, out: &mut [f64]| {
+        for ((out, x), centre) in out.iter_mut().zip(row_of(rows, row)).zip(centre) {
+            *out = f64::from(*x) - centre;
         }
-    }
+        let length = out.iter().map(|x| x * x).sum::<f64>().sqrt();
+        if length > 0.0 {
+            out.iter_mut().for_each(|x| *x /= length);
+        }
+    };
     // XᵀX and XXᵀ have the same eigenvalues but for zeros.
-    let side = n.min(width);
-    let mut gram = Array2::<f64>::zeros((side, side));
-    if side == width {
-        for first in (0..n).step_by(ROWS) {
-            let part = unit.slice(s![first..n.min(first + ROWS), ..]);
-            general_mat_mul(1.0, &part.t(), &part, 1.0, &mut gram);
-        }
+    let products = if width <= n {
+        gram(n, width, &unit)
     } else {
-        general_mat_mul(1.0, &unit, &unit.t(), 0.0, &mut gram);
-    }
-    let gram = DMatrix::from_fn(side, side, |row, column| gram[[row, column]] / n as f64);
+        let mut all = Array2::zeros((n, width));
+        for (row, mut out) in all.rows_mut().into_iter().enumerate() {
+            unit(row, out.as_slice_mut().expect("standard layout"));
+        }
+        all.dot(&all.t())
+    };
+    let side = products.nrows();
+    let gram = DMatrix::from_fn(side, side, |row, column| products[[row, column]] / n as f64);
     let entropy: f64 = gram
         .symmetric_eigenvalues()
         .iter()
